@@ -1,0 +1,82 @@
+"""A flag: what Flagstream says of an event, for others to act on. It carries no text of the event."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Contract, Moment, Name, Part
+from schemas.labels import Kind, Severity
+
+Decision = Literal["allow", "review", "block"]
+DECISIONS: tuple[Decision, ...] = ("allow", "review", "block")
+RiskLevel = Literal["normal", "elevated", "highest", "not_assessed"]
+Mode = Literal["live", "shadow", "replay"]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Milliseconds = Annotated[float, Field(ge=0.0)]
+
+
+class EventRef(Part):
+    """Where the judged event lies, and its own id."""
+
+    topic: Name
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    id: Name
+
+
+class LabelScore(Part):
+    """A label whose calibrated probability `score` reached `threshold`."""
+
+    name: Name
+    score: Probability
+    threshold: Probability
+    severity: Severity
+
+
+class Reason(Part):
+    """Why, for people: a stable `code` and plain words; `span` is a [start, end) range of characters of the message's text."""
+
+    code: Name
+    text: str
+    span: tuple[int, int] | None = None
+
+
+class Provenance(Part):
+    """Digests (hex SHA-256, shortened) of everything that shaped the decision."""
+
+    model: Name
+    policy: Name
+    tokenizer: Name | None = None
+    normaliser: Name | None = None
+
+
+class Timing(Part):
+    """Milliseconds: waiting since the event was appended, inside the agent, and from append to publication."""
+
+    queue_ms: Milliseconds
+    score_ms: Milliseconds
+    total_ms: Milliseconds
+
+
+class Flag(Contract):
+    """A decision on one event. `id` is a function of the event, the labels, the model and the policy, so a repeated
+    delivery repeats the id. `flagged_at` and `timing` are the only fields that depend on the clock."""
+
+    id: Name
+    kind: Kind
+    event: EventRef
+    entity: Name
+    occurred_at: Moment
+    flagged_at: Moment
+    labels: tuple[LabelScore, ...]
+    decision: Decision
+    reasons: tuple[Reason, ...] = ()
+    tier: Name
+    provenance: Provenance
+    mode: Mode = "live"
+    risk_score: Annotated[int, Field(ge=0, le=100)] | None = None
+    risk_level: RiskLevel | None = None
+    timing: Timing | None = None
+    tenant: Name | None = None
