@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,8 +13,7 @@ from schemas.base import Contract
 C = TypeVar("C", bound=Contract)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a record lies in a log."""
 
     topic: str
@@ -22,15 +21,17 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """A record as the broker gave it; `timestamp_ms` is its append or create time in epoch milliseconds."""
 
     at: Position
-    # Kept out of repr, so that no log line or traceback can carry a text or an account.
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
+    key: bytes | None
+    value: bytes | None
     timestamp_ms: int
+
+    def __repr__(self) -> str:
+        """The position alone, so that no log line or traceback can carry a text or an account."""
+        return f"RawRecord({self.at.topic}/{self.at.partition}@{self.at.offset})"
 
 
 @dataclass(frozen=True, slots=True)

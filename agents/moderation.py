@@ -1,0 +1,97 @@
+"""The moderation agent: messages in, flags for abusive, dangerous and deceiving ones out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.decide import Judgement, decide
+from agents.identity import flag_id
+from agents.isolation import dead_letter, isolate
+from agents.protocol import Outcome
+from schemas.codec import Malformed, RawRecord, Record, decode
+from schemas.dead_letter import DeadLetter
+from schemas.flag import EventRef, Flag, Mode, Provenance, Reason
+from schemas.labels import Kind
+from schemas.message import Message
+from schemas.policy import Policy
+
+
+class TextScorer(Protocol):
+    """A text classifier as the agent needs it."""
+
+    labels: tuple[str, ...]
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Calibrated probabilities, shape [texts, labels]."""
+        ...
+
+
+class ModerationAgent:
+    """Judges messages; holds no state."""
+
+    kind: Final[Kind] = "message"
+    topic: Final = "messages"
+
+    def __init__(self, model: TextScorer, policy: Policy, provenance: Provenance, *, tier: str, mode: Mode = "live") -> None:
+        self._model = model
+        self._policy = policy
+        self._provenance = provenance
+        self._tier = tier
+        self._mode: Mode = mode
+        # Texts below every threshold are the great majority: one comparison of the matrix finds the rest.
+        self._review = np.array(
+            [policy.labels[label].review if label in policy.labels else 2.0 for label in model.labels], dtype=np.float32
+        )
+
+    def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
+        """What `records` cause: a flag for each message that reaches a threshold, a dead letter for each fault."""
+        letters: list[DeadLetter] = []
+        messages: list[Record[Message]] = []
+        for raw in records:
+            read = decode(Message, raw)
+            if isinstance(read, Malformed):
+                letters.append(dead_letter(raw, error_class="Malformed", error_text=read.reason, at=at))
+            else:
+                messages.append(read)
+        flags: list[Flag] = []
+        rows = isolate(lambda items: self._model.score([one.body.text for one in items]), messages)
+        for record, row in zip(messages, rows, strict=True):
+            if isinstance(row, Exception):
+                # The class only: an exception's text may quote the message.
+                letters.append(dead_letter(record.raw, error_class=type(row).__name__, error_text="cannot be scored", at=at))
+            elif not np.isfinite(row).all():
+                letters.append(dead_letter(record.raw, error_class="NotFinite", error_text="the score is not a number", at=at))
+            elif (row >= self._review).any():
+                judgement = decide(dict(zip(self._model.labels, map(float, row), strict=True)), self._policy)
+                if judgement.labels:
+                    flags.append(self._flag(record, judgement, at))
+        return Outcome(flags, letters)
+
+    def _flag(self, record: Record[Message], judgement: Judgement, at: datetime) -> Flag:
+        body, position = record.body, record.raw.at
+        return Flag(
+            id=flag_id(
+                kind=self.kind, tenant=body.tenant, entity=body.user_id, event_id=body.id, occurred_at=body.occurred_at,
+                labels=(label.name for label in judgement.labels), provenance=self._provenance,
+            ),
+            kind=self.kind,
+            event=EventRef(topic=position.topic, partition=position.partition, offset=position.offset, id=body.id),
+            entity=body.user_id,
+            occurred_at=body.occurred_at,
+            flagged_at=at,
+            labels=judgement.labels,
+            decision=judgement.decision,
+            reasons=tuple(
+                Reason(code=f"message.{label.name}", text=f"{label.name.replace('_', ' ')} {label.score:.2f}, threshold {label.threshold:.2f}")
+                for label in judgement.labels
+            ),
+            tier=self._tier,
+            provenance=self._provenance,
+            mode=self._mode,
+            tenant=body.tenant,
+        )

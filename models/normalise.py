@@ -1,0 +1,201 @@
+"""Text as the classifier reads it: disguises undone, ordinary text untouched, offsets kept.
+
+The steps, each a pattern and a replacement, in this order: characters (NFKC, invisible and bidirectional controls and stacked
+marks removed), confusables of other scripts, letters apart, leetspeak, repetition, overlong words. Each pattern consumes
+what it matched and looks at most a bounded distance around it, so that the time is linear in the text whatever is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+from models.confusables import CONFUSABLES
+
+VERSION = 1
+
+Replace = Callable[[re.Match[str]], str]
+
+# Letters that a reader sees in a digit or sign inside a word. 2, 6, 8 and 9 stand in too many honest words (b2b, i18n, h8).
+_LEET = str.maketrans("013457@$!|+€", "oieastasiite")
+_LEET_SIGN = r"[013457@$!|+€]"
+_NEVER_BEFORE = r"(?<![\w/.:#%=&?@$-])"
+_NEVER_AFTER = r"(?![\w@$%=&]|[./:][A-Za-z0-9])"
+
+# Words that keep a doubled letter when a stretched spelling is pulled together; any other run becomes one letter.
+_DOUBLED = frozenset(
+    """ass asses asshole assholes pussy pussies nigger niggers nigga niggas faggot faggots boob boobs booty kill kills killed killer killing
+    hell hello kiss piss pissed pissing cool good too food soon fool school look looks looking book see seen feel feels need needs free week
+    sleep well all tell call calls will still small yellow pretty happy really miss missed missing less boss butt titties tits off stuff moon room
+    wood blood door poor cheer beer deer been seem seems green queen sweet meet street teen teenager sheep deep keep feet speed week agree three tree
+    wall ball fall pull full bull bullshit shall skill bill pill ill sell smell spell cell hill chill doll roll troll trolls silly funny sunny dinner
+    winner better letter matter butter bitter little bottle kettle hitting shitting shitty getting sitting cutting putting
+    apple happen happened stopped shopping slap slapped dropped supper puppy daddy buddy middle odd add ladder sudden hidden egg bigger bigot bugger
+    digger dumbass jackass badass dickhead cunnilingus fatass pass class grass glass mess dress press stress guess success access
+    loose goose shoot shooting boo boom zoom spoon tooth smooth proof roof hook cook took coffee committee different difficult offer office effort
+    arrest sorry worry carry marry hurry mirror error terror terrorist common comment command summer hammer immigrant community
+    annoy annoyed annoying penny bunny nanny granny tunnel channel connect cannot muffin puff stiff sniff cliff fluff buff buzz fuzz jazz pizza puzzle
+    dizzy fizz ooh whoo woo yoo shoo yummy mommy mummy tummy scummy dummy aww ahh ohh hmm umm mmm retarded racoon coon coons goon goons hooker
+    whoop bloody floor tool tools pool toxic weed bleed greed freedom succeed proceed indeed seed feed wee pee peed pees""".split()
+)
+_ROMAN = frozenset("ivxlcdm")
+
+_CHARACTERS = re.compile(r"[^\x20-\x7e\t\n\r]")
+_MARKS = re.compile(r"([^\W\d_])([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+)|[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]")
+_FOREIGN_WORD = re.compile(r"[A-Za-z]*[^\x00-\x7f]\w*")
+_APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?!\w)(?!'))(?:\1[A-Za-z0@$!13](?!\w)(?!')){1,}")
+_LEET_WORD = re.compile(
+    rf"{_NEVER_BEFORE}(?:[A-Za-z]+(?:{_LEET_SIGN}{{1,2}}[A-Za-z]+)+(?:\${{1,3}})?|\$[a-z]{{2,}}|[a-z]+\${{1,3}}|@ss(?:hole)?s?){_NEVER_AFTER}"
+)
+_REPEAT = re.compile(r"[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*|([^\w\s])\2{3,}|(\s)\3{3,}", re.IGNORECASE)
+_RUN = re.compile(r"(.)\1+", re.IGNORECASE | re.DOTALL)
+_OVERLONG = re.compile(r"\w{64}(?=\w)")
+
+
+@lru_cache(maxsize=8192)
+def _character(char: str) -> str:
+    """What one character outside printable ASCII becomes."""
+    category = unicodedata.category(char)
+    if category in ("Cc", "Cf", "Cs", "Co", "Cn") or "\ufe00" <= char <= "\ufe0f" or char in "\u115f\u1160\u3164\uffa0\u034f\u17b4\u17b5":
+        return "" if char not in "\x0b\x0c\x1c\x1d\x1e\x1f\x85" else " "
+    if category.startswith("Z"):
+        return "\n" if char in "\u2028\u2029" else " "
+    if "\U0001f1e6" <= char <= "\U0001f1ff":
+        return chr(ord("a") + ord(char) - 0x1F1E6)
+    if "\U0001f130" <= char <= "\U0001f189":
+        return chr(ord("a") + (ord(char) - 0x1F130) % 32) if (ord(char) - 0x1F130) % 32 < 26 else char
+    return unicodedata.normalize("NFKC", char)[:4]
+
+
+def _unmark(match: re.Match[str]) -> str:
+    base, marks = match.group(1), match.group(2)
+    if base is None:
+        return ""
+    composed = unicodedata.normalize("NFC", base + marks[0])
+    # One accent is spelling; more, or one that no letter carries, is decoration.
+    return composed if len(marks) == 1 and len(composed) == 1 else str(base)
+
+
+def _fold(match: re.Match[str]) -> str:
+    """A word whose letters outside Latin all look Latin, in Latin; any other word as it is."""
+    word = match.group()
+    folded = word.translate(CONFUSABLES)
+    return folded if not any(char > "\u024f" and char.isalpha() for char in folded) else word
+
+
+def _fold_mixed(match: re.Match[str]) -> str:
+    """As `_fold`, for a text with real foreign words: only a word that has Latin letters beside the others."""
+    word = match.group()
+    return _fold(match) if any(char < "\x80" and char.isalpha() for char in word) else word
+
+
+def _join(match: re.Match[str]) -> str:
+    letters = match.group()[::2]
+    return letters if sum(char.isalpha() for char in letters) * 2 > len(letters) else match.group()
+
+
+def _unleet(match: re.Match[str]) -> str:
+    return match.group().translate(_LEET)
+
+
+def _shorten(match: re.Match[str]) -> str:
+    text = match.group()
+    if match.group(1) is None:
+        return text[:3]
+    runs = list(_RUN.finditer(text))
+    if len(runs) == 1 and runs[0].span() == (0, len(text)):
+        return text[:3]
+    if len(text) <= 8 and _ROMAN.issuperset(text.lower()):
+        return text
+    # Letters between the runs are fixed; each run is one or two letters long.
+    pieces: list[tuple[str, ...]] = []
+    end = 0
+    for run in runs:
+        pieces.append((text[end : run.start()],))
+        long = run.end() - run.start() > 2
+        # A pair is the writer's spelling; only of a longer run is the length open.
+        pieces.append((text[run.start()], text[run.start()] * 2) if long and len(runs) <= 4 else (text[run.start()] * (1 if long else 2),))
+        end = run.end()
+    pieces.append((text[end:],))
+    spellings = ["".join(parts) for parts in product(*pieces)]
+    return next((spelling for spelling in spellings if spelling.lower() in _DOUBLED), spellings[0])
+
+
+def _break(match: re.Match[str]) -> str:
+    # The tokenizer reads a word of more than 100 characters as unknown, and would see nothing of it.
+    return match.group() + " "
+
+
+def _steps(text: str) -> list[tuple[re.Pattern[str], Replace]]:
+    """The steps that `text` can need; a step is left out only where it could change nothing."""
+    steps: list[tuple[re.Pattern[str], Replace]] = []
+    if not text.isascii():
+        foreign = any(char > "\u024f" and char.isalpha() and ord(char) not in CONFUSABLES for char in set(text) if unicodedata.normalize("NFKC", char) == char)
+        steps += [(_CHARACTERS, lambda match: _character(match.group())), (_MARKS, _unmark), (_FOREIGN_WORD, _fold_mixed if foreign else _fold)]
+    elif not text.isprintable():
+        steps.append((_CHARACTERS, lambda match: _character(match.group())))
+    return [*steps, (_APART, _join), (_LEET_WORD, _unleet), (_REPEAT, _shorten), (_OVERLONG, _break)]
+
+
+def normalise(text: str) -> str:
+    """`text` as the classifier reads it. Total, linear in the length, and idempotent on ordinary text."""
+    for pattern, replace in _steps(text):
+        text = pattern.sub(replace, text)
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Normalised:
+    """A normalised text; its character i came from the characters `starts[i]` to `ends[i]` (exclusive) of the original."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """The [start, end) of the original that the non-empty [start, end) of `text` came from."""
+        return min(self.starts[start:end]), max(self.ends[start:end])
+
+
+def trace(text: str) -> Normalised:
+    """`normalise(text)` with the origin of each character."""
+    starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
+    current = text
+    for pattern, replace in _steps(text):
+        pieces: list[str] = []
+        new_starts: list[int] = []
+        new_ends: list[int] = []
+        last = 0
+        for match in pattern.finditer(current):
+            old, new = match.group(), replace(match)
+            if old == new:
+                continue
+            begin, end = match.span()
+            pieces += [current[last:begin], new]
+            new_starts += starts[last:begin]
+            new_ends += ends[last:begin]
+            if len(old) == len(new):
+                new_starts += starts[begin:end]
+                new_ends += ends[begin:end]
+            else:
+                new_starts += [starts[begin]] * len(new)
+                new_ends += [ends[end - 1]] * len(new)
+            last = end
+        if last:
+            current = "".join([*pieces, current[last:]])
+            starts, ends = new_starts + starts[last:], new_ends + ends[last:]
+    return Normalised(current, starts, ends)
+
+
+def _digest() -> str:
+    patterns = "\n".join(p.pattern for p in (_CHARACTERS, _MARKS, _FOREIGN_WORD, _APART, _LEET_WORD, _REPEAT, _OVERLONG))
+    tables = f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}"
+    return hashlib.sha256(tables.encode()).hexdigest()[:16]
+
+
+DIGEST = _digest()
+"""Hex SHA-256, shortened, of the version, the patterns and the tables: two normalisers with one digest agree on every text."""
