@@ -44,8 +44,9 @@ class ModerationAgent:
         self._tier = tier
         self._mode: Mode = mode
         # Texts below every threshold are the great majority: one comparison of the matrix finds the rest.
-        self._review = np.array(
-            [policy.labels[label].review if label in policy.labels else 2.0 for label in model.labels], dtype=np.float32
+        # A hair below, because a score is rounded before it is compared exactly.
+        self._nearly = np.array(
+            [policy.labels[label].review - 1e-5 if label in policy.labels else 2.0 for label in model.labels], dtype=np.float32
         )
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
@@ -66,11 +67,14 @@ class ModerationAgent:
                 letters.append(dead_letter(record.raw, error_class=type(row).__name__, error_text="cannot be scored", at=at))
             elif not np.isfinite(row).all():
                 letters.append(dead_letter(record.raw, error_class="NotFinite", error_text="the score is not a number", at=at))
-            elif (row >= self._review).any():
-                judgement = decide(dict(zip(self._model.labels, map(float, row), strict=True)), self._policy)
+            elif (row >= self._nearly).any():
+                judgement = decide(self._scores(row), self._policy)
                 if judgement.labels:
                     flags.append(self._flag(record, judgement, at))
         return Outcome(flags, letters)
+
+    def _scores(self, row: NDArray[np.float32]) -> dict[str, float]:
+        return {label: round(score, 6) for label, score in zip(self._model.labels, row.tolist(), strict=True)}
 
     def _flag(self, record: Record[Message], judgement: Judgement, at: datetime) -> Flag:
         body, position = record.body, record.raw.at

@@ -1,0 +1,148 @@
+"""The fraud agent: transactions in, flags for those that do not look like their card's holder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.applied import HEADER_BYTES, NOTHING, applied, pack
+from agents.decide import Judgement, decide, risk_level, risk_score
+from agents.identity import flag_id
+from agents.isolation import dead_letter, isolate
+from agents.protocol import Outcome, State, StateKey
+from models.entry import Entry
+from models.errors import HistoryError
+from models.features import vector
+from models.history import History
+from schemas.codec import Malformed, RawRecord, Record, decode
+from schemas.dead_letter import DeadLetter
+from schemas.flag import EventRef, Flag, Mode, Provenance, Reason
+from schemas.labels import Kind
+from schemas.policy import Policy
+from schemas.transaction import Transaction
+
+LABEL = "fraud"
+
+
+class TransactionScorer(Protocol):
+    """A fraud classifier as the agent needs it."""
+
+    features: tuple[str, ...]
+
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated probabilities of fraud, shape [rows]; a row holds `features` in order, NaN where not known."""
+        ...
+
+    def reasons(self, history: History | None, entry: Entry) -> Sequence[Reason]:
+        """What about the transaction is unlike its card's past, the most telling first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A transaction with what was known of its card just before it."""
+
+    record: Record[Transaction]
+    entry: Entry
+    history: History | None
+    row: list[float]
+
+
+class FraudAgent:
+    """Judges transactions. Its state is the history of each card or account, under the key that its transactions share."""
+
+    kind: Final[Kind] = "transaction"
+    topic: Final = "transactions"
+
+    def __init__(
+        self, model: TransactionScorer, policy: Policy, state: State, provenance: Provenance, *, tier: str, mode: Mode = "live"
+    ) -> None:
+        self._model = model
+        self._policy = policy
+        self._state = state
+        self._provenance = provenance
+        self._tier = tier
+        self._mode: Mode = mode
+        self._vector = vector(model.features, source=tier)
+
+    def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
+        """What `records` cause: a flag for each transaction that reaches a threshold, its card's new history, a dead letter
+        for each fault."""
+        letters: list[DeadLetter] = []
+        writes: dict[StateKey, bytes] = {}
+        cases: list[_Case] = []
+        redelivered = 0
+        for raw in records:
+            read = decode(Transaction, raw)
+            if isinstance(read, Malformed):
+                letters.append(dead_letter(raw, error_class="Malformed", error_text=read.reason, at=at))
+                continue
+            case, fresh = self._remember(read, writes)
+            redelivered += not fresh
+            cases.append(case)
+        flags: list[Flag] = []
+        for case, score in zip(cases, isolate(self._score, cases), strict=True):
+            if isinstance(score, Exception):
+                raw = case.record.raw
+                letters.append(dead_letter(raw, error_class=type(score).__name__, error_text="cannot be scored", at=at))
+                continue
+            judgement = decide({LABEL: score}, self._policy)
+            if judgement.labels:
+                flags.append(self._flag(case, score, judgement, at))
+        return Outcome(flags, letters, writes, redelivered)
+
+    def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> tuple[_Case, bool]:
+        """The case of `record`, with its card's history moved on in `writes`; False with it when that was done before."""
+        body, raw = record.body, record.raw
+        # The record's key decides its partition, so the state of one entity lives in one place whatever the payload says.
+        owner = body.entity if body.tenant is None else f"{body.tenant}\x1f{body.entity}"
+        key = StateKey(raw.at.partition, owner.encode())
+        stored = writes.get(key) or self._state.get(key)
+        header, history = NOTHING, None
+        if stored is not None:
+            try:
+                header, history = applied(stored), History.from_bytes(stored[HEADER_BYTES:])
+            except HistoryError:
+                # Written by a version that this one cannot read: the card starts anew, which its features show.
+                header, history = NOTHING, None
+        entry = Entry.of(body)
+        case = _Case(record, entry, history, self._vector(history, entry))
+        if header.covers(raw):
+            return case, False
+        writes[key] = pack(header.after(raw), (history or History()).add(entry).to_bytes())
+        return case, True
+
+    def _score(self, cases: Sequence[_Case]) -> list[float]:
+        scores = self._model.score(np.array([case.row for case in cases], dtype=np.float32))
+        if not np.isfinite(scores).all():
+            raise ArithmeticError("the score is not a number")
+        return [round(score, 6) for score in scores.tolist()]
+
+    def _flag(self, case: _Case, score: float, judgement: Judgement, at: datetime) -> Flag:
+        body, position = case.record.body, case.record.raw.at
+        risk = risk_score(score)
+        return Flag(
+            id=flag_id(
+                kind=self.kind, tenant=body.tenant, entity=body.entity, event_id=body.id, occurred_at=body.occurred_at,
+                labels=(label.name for label in judgement.labels), provenance=self._provenance,
+            ),
+            kind=self.kind,
+            event=EventRef(topic=position.topic, partition=position.partition, offset=position.offset, id=body.id),
+            entity=body.entity,
+            occurred_at=body.occurred_at,
+            flagged_at=at,
+            labels=judgement.labels,
+            decision=judgement.decision,
+            reasons=tuple(self._model.reasons(case.history, case.entry)),
+            risk_score=risk,
+            risk_level=risk_level(risk, self._policy.risk),
+            tier=self._tier,
+            provenance=self._provenance,
+            mode=self._mode,
+            tenant=body.tenant,
+        )

@@ -1,0 +1,103 @@
+"""Outcomes to records, and their delivery through outages: it is retried until the broker has it, or the batch is stale."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import structlog
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from agents.protocol import Outcome
+from schemas.codec import encode
+from schemas.dead_letter import DeadLetter
+from schemas.flag import Flag
+from stream.names import Names
+from stream.publisher import Headers, Outgoing, Placed, Publisher
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACKOFF_S = 0.1
+MAX_BACKOFF_S = 5.0
+SOURCE = "/flagstream"
+
+
+def cloud_event(*, event_id: str, event_type: str, at: datetime) -> Headers:
+    """CloudEvents 1.0 attributes in Kafka's binary mode."""
+    return (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_source", SOURCE.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_time", at.astimezone(UTC).isoformat().encode()),
+        ("content-type", b"application/json"),
+    )
+
+
+def flag_record(flag: Flag, topic: str) -> Outgoing:
+    """A flag keyed by the entity it is about, so that one consumer sees all of an entity's flags in order."""
+    headers = cloud_event(event_id=flag.id, event_type="flagstream.flag.v1", at=flag.flagged_at)
+    return Outgoing(topic, flag.entity.encode(), encode(flag), headers)
+
+
+def dead_letter_record(letter: DeadLetter, topic: str) -> Outgoing:
+    """A dead letter keyed as its record was."""
+    headers = cloud_event(event_id=letter.id, event_type="flagstream.dead_letter.v1", at=letter.first_seen)
+    return Outgoing(topic, letter.key, encode(letter), headers)
+
+
+def without_value(letter: DeadLetter) -> DeadLetter:
+    """The letter of a record too large to be copied: its digest and position remain."""
+    value = letter.value or b""
+    note = f"{letter.error_text}; value of {len(value)} bytes left out, SHA-256 {hashlib.sha256(value).hexdigest()}"
+    return letter.model_copy(update={"value": None, "error_text": note})
+
+
+class Delivery:
+    """Publishes outcomes."""
+
+    def __init__(self, publisher: Publisher, names: Names) -> None:
+        self._publisher = publisher
+        self._flags = names.wire("flags")
+        self._dead_letters = names.wire("dead-letters")
+
+    async def publish(self, outcome: Outcome, *, stale: Callable[[], bool]) -> bool:
+        """Deliver the flags and dead letters of `outcome`, retrying through any outage of the broker. False when the batch
+        became stale before they were acknowledged: they will be caused again."""
+        if not outcome.flags and not outcome.dead_letters:
+            return True
+        records = [flag_record(flag, self._flags) for flag in outcome.flags]
+        letters = [dead_letter_record(letter, self._dead_letters) for letter in outcome.dead_letters]
+        try:
+            placed = await self.persist([*records, *letters], stale=stale)
+        except MessageSizeTooLargeError:
+            log.warning("dead_letter.too_large", count=len(letters))
+            small = [dead_letter_record(without_value(letter), self._dead_letters) for letter in outcome.dead_letters]
+            placed = await self.persist([*records, *small], stale=stale)
+        return placed is not None
+
+    async def persist(self, records: list[Outgoing], *, stale: Callable[[], bool]) -> list[Placed] | None:
+        """Send `records` until the broker acknowledges all; None when `stale()` turned true before. Raises only
+        `MessageSizeTooLargeError`, which no repetition can cure."""
+        for pause_s in _backoff():
+            if stale():
+                return None
+            try:
+                return await self._publisher.send(records)
+            except MessageSizeTooLargeError:
+                raise
+            except KafkaError as error:
+                log.warning("publish.retry", error=type(error).__name__, records=len(records), pause_s=round(pause_s, 2))
+            await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+
+def _backoff() -> Iterator[float]:
+    """Pauses in seconds without end, doubling to `MAX_BACKOFF_S`, with full jitter (Brooker 2015) above half."""
+    pause = FIRST_BACKOFF_S
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
+        pause = min(pause * 2, MAX_BACKOFF_S)

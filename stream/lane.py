@@ -1,0 +1,343 @@
+"""The fast lane: whole fetches of a topic go to its agent as batches, at a raw client's speed.
+
+Stock Faust spends about 180 µs a record on a task and four futures. Here Faust's own transport and consumer are
+subclassed: group membership, rebalance, commit, tables and every other topic stay Faust's; for the topics of a lane the
+records of a fetch are queued as they come, and `Lane.batches` hands them out.
+
+What holds, whatever happens in between:
+- Batches of a partition are acknowledged in order, so its committable offset is the one after the last acknowledged.
+- An epoch separates what was fetched before a seek or a rebalance from what comes after. Batches of an older epoch are
+  dropped or, if already in hand, refuse their ack; their records are delivered again from the committed offset.
+- When a fetch has to be discarded the lane seeks back, because the client has moved its position past it.
+- Memory is bounded: a lane that holds `MAX_QUEUED` records pauses its partitions.
+
+This touches private attributes of faust-streaming and aiokafka, both pinned: see tests/stream/test_private_contract.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import structlog
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from schemas.codec import Position, RawRecord
+
+if TYPE_CHECKING:
+    import faust
+    from aiokafka.structs import ConsumerRecord
+
+log = structlog.get_logger(__name__)
+
+MAX_QUEUED = 8_000
+"""Records that a lane holds before its partitions are paused."""
+IDLE_POLL_S = 1.0
+PAUSED_POLL_S = 0.05
+"""How long a fetch may wait while a partition of some lane is paused, so that it comes back soon after it is resumed."""
+
+Restore = Callable[[TP, "list[ConsumerRecord[bytes, bytes]]"], None]
+"""Takes a fetch of a changelog topic."""
+
+
+class _Fetch(NamedTuple):
+    epoch: int
+    tp: TP
+    records: list[ConsumerRecord[bytes, bytes]]
+
+
+class Batch:
+    """Records of one epoch, in order for each partition."""
+
+    __slots__ = ("_ends", "_epoch", "_lane", "records")
+
+    def __init__(self, lane: Lane, epoch: int) -> None:
+        self._lane = lane
+        self._epoch = epoch
+        self._ends: dict[TP, int] = {}
+        self.records: list[RawRecord] = []
+
+    def add(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        """Append `records` of `tp`, which follow those already there."""
+        self._ends[tp] = records[-1].offset + 1
+        topic, partition = self._lane.topic, tp.partition
+        self.records.extend(
+            RawRecord(Position(topic, partition, record.offset), record.key, record.value, record.timestamp) for record in records
+        )
+
+    @property
+    def stale(self) -> bool:
+        """The partitions were revoked or sought back meanwhile: the records come again, here or elsewhere."""
+        return self._epoch != self._lane.consumer.epoch
+
+    def ack(self) -> bool:
+        """Let the offsets be committed; False when the batch is stale. Call it when all it caused is safe."""
+        if self.stale:
+            return False
+        self._lane.consumer.done.update(self._ends)
+        return True
+
+
+class Lane:
+    """The queue between the fetcher and one agent. `topic` is the name on the wire."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.consumer: LaneConsumer  # set when Faust creates the consumer
+        self._fetches: deque[_Fetch] = deque()
+        self._queued = 0
+        self._arrived = asyncio.Event()
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def queued(self) -> int:
+        """Records that are waiting."""
+        return self._queued
+
+    @property
+    def full(self) -> bool:
+        """No further fetch should be queued."""
+        return self._queued >= MAX_QUEUED
+
+    def put(self, fetch: _Fetch) -> None:
+        """Queue a fetch."""
+        self._fetches.append(fetch)
+        self._queued += len(fetch.records)
+        self._arrived.set()
+
+    def clear(self) -> None:
+        """Forget what is queued; it will be delivered again."""
+        self._fetches.clear()
+        self._queued = 0
+
+    async def until_idle(self, timeout_s: float) -> bool:
+        """Wait until no batch is in hand; False when that took longer."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    async def batches(self, max_batch: int) -> AsyncIterator[Batch]:
+        """Batches of up to `max_batch` records, without end. A batch never waits to grow: while one is being worked on the
+        next ones queue up, so batches are small at low load and large under load."""
+        while True:
+            if not self._fetches:
+                self._arrived.clear()
+                await self._arrived.wait()
+            batch = self._take(max_batch)
+            if not batch.records:
+                continue
+            self._idle.clear()
+            try:
+                yield batch
+            finally:
+                self._idle.set()
+
+    def _take(self, max_batch: int) -> Batch:
+        batch = Batch(self, self.consumer.epoch)
+        room = max_batch
+        while room and self._fetches:
+            epoch, tp, records = self._fetches.popleft()
+            taken = records[:room]
+            self._queued -= len(taken)
+            if len(records) > room:
+                self._fetches.appendleft(_Fetch(epoch, tp, records[room:]))
+            if epoch == self.consumer.epoch:
+                batch.add(tp, taken)
+                room -= len(taken)
+        if not self.full:
+            self.consumer.resume_lane(self.topic)
+        return batch
+
+
+class LaneConsumer(driver.Consumer):
+    """Faust's consumer, except that fetches of lanes and of restoring changelogs are taken whole."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (Faust's signature is passed through)
+        super().__init__(*args, **kwargs)
+        transport: LaneTransport = self.transport  # type: ignore[assignment]  # faust types the base class
+        self.lanes = transport.lanes
+        self.restores = transport.restores
+        for lane in self.lanes.values():
+            lane.consumer = self
+        self.epoch = 0
+        self.done: dict[TP, int] = {}
+        self._next: dict[TP, int] = {}
+        self._rewind_due = False
+        self._resumed = asyncio.Event()
+
+    # Commit: the acknowledged end of a partition is all there is to know.
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:  # noqa: ANN401
+        yield from super()._filter_tps_with_pending_acks(topics)
+        for tp in tuple(self.done):
+            if topics is None or tp in topics or tp.topic in topics:
+                yield tp
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if tp.topic in self.lanes:
+            return self.done.get(tp)
+        return super()._new_offset(tp)
+
+    # Rebalance and seeks: each starts a new epoch.
+
+    def new_epoch(self) -> None:
+        """Make everything fetched so far stale."""
+        self.epoch += 1
+        self.done.clear()
+        self._next.clear()
+        for lane in self.lanes.values():
+            lane.clear()
+        for tp in tuple(self._buffered_partitions):
+            self.on_buffer_drop(tp)
+        self._resumed.set()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish the batches in hand (bounded), commit them, then let go."""
+        self.stop_flow()
+        await self._finish_in_hand(self.app.conf.broker_rebalance_timeout * 0.5)
+        if revoked and not self.should_stop:
+            await self.commit()
+        self.new_epoch()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Seek to the committed offsets, as Faust does after a rebalance."""
+        await super().perform_seek()
+        self.new_epoch()
+
+    async def wait_empty(self) -> None:
+        """Finish the batches in hand (bounded) and commit: what Faust calls when it stops."""
+        if not await self._finish_in_hand(self.app.conf.broker_rebalance_timeout):
+            log.warning("lane.unfinished", hint="the batch in hand will be delivered again")
+        await self.commit_and_end_transactions()
+
+    async def _finish_in_hand(self, timeout_s: float) -> bool:
+        for lane in self.lanes.values():
+            lane.clear()
+        return all(await asyncio.gather(*(lane.until_idle(timeout_s) for lane in self.lanes.values())))
+
+    def rewind(self) -> None:
+        """Deliver again, soon, what is not acknowledged."""
+        self._rewind_due = True
+
+    async def _rewind(self) -> None:
+        """Deliver again what is not acknowledged, after a fetch had to be discarded."""
+        self._rewind_due = False
+        assigned = [tp for tp in self.assignment() if tp.topic in self.lanes]
+        safe = {tp: self.done.get(tp) or self._committed_offset[tp] for tp in assigned}
+        self.new_epoch()
+        for tp, offset in safe.items():
+            if offset is None:
+                await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
+            else:
+                await self.seek(tp, offset)
+        recovery = self.app.tables.recovery
+        if recovery.in_recovery:
+            for tp in recovery.active_tps:
+                await self.seek(tp, max(recovery.active_offsets[tp] or 0, 0))
+
+    # Fetching.
+
+    def resume_lane(self, topic: str) -> None:
+        """Fetch the partitions of `topic` again."""
+        for tp in [tp for tp in self._buffered_partitions if tp.topic == topic]:
+            self.on_buffer_drop(tp)
+            self._resumed.set()
+
+    async def _drain_messages(self, fetcher: Any) -> None:  # noqa: ANN401
+        # Named by Faust; the body of its fetcher service.
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+                await self._drain_once()
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.app.should_stop:
+                raise
+
+    async def _drain_once(self) -> None:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+            return
+        if self._rewind_due:
+            await self._rewind()
+        if self._buffered_partitions and not self._get_active_partitions():
+            # Faust would sleep for a second here.
+            self._resumed.clear()
+            await self.wait_for_stopped(self._resumed, timeout=PAUSED_POLL_S)
+            return
+        epoch = self.epoch
+        poll_s = PAUSED_POLL_S if self._buffered_partitions else IDLE_POLL_S
+        fetched, active = await self._wait_next_records(poll_s)
+        if not fetched or self.should_stop:
+            await asyncio.sleep(0)
+            return
+        if epoch != self.epoch or not self.flow_active:
+            self._rewind_due = True
+            return
+        for place, records in fetched.items():
+            tp = TP(place.topic, place.partition)
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                self._rewind_due = self._rewind_due or tp.topic in self.lanes
+            elif tp.topic in self.lanes:
+                self._put(tp, records)
+            elif tp.topic in self.restores:
+                self.restores[tp.topic](tp, records)
+                await asyncio.sleep(0)
+            else:
+                await self._deliver_slowly(tp, records, epoch)
+
+    def _put(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        expected = self._next.get(tp) or self._committed_offset[tp] or 0
+        if records[0].offset < expected:
+            records = [record for record in records if record.offset >= expected]
+            if not records:
+                return
+        self._next[tp] = records[-1].offset + 1
+        monitor = self.app.monitor
+        monitor.track_tp_end_offset(tp, self.highwater(tp))
+        monitor.stream_inbound_time[tp] = asyncio.get_running_loop().time()
+        lane = self.lanes[tp.topic]
+        lane.put(_Fetch(self.epoch, tp, records))
+        if lane.full:
+            for other in [other for other in self._get_active_partitions() if other.topic == tp.topic]:
+                self.on_buffer_full(other)
+
+    async def _deliver_slowly(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]], epoch: int) -> None:
+        """Faust's own path, for topics without a lane."""
+        for record in records:
+            read = self._read_offset[tp]
+            if read is not None and record.offset < read:
+                continue
+            if read and record.offset - read > 1:
+                await self._add_gap(tp, read + 1, record.offset)
+            await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
+            if epoch != self.epoch:
+                return
+            self._read_offset[tp] = record.offset
+
+
+class LaneTransport(driver.Transport):
+    """Faust's transport with lanes."""
+
+    Consumer = LaneConsumer
+
+    def __init__(self, *args: Any, lanes: dict[str, Lane], restores: dict[str, Restore], **kwargs: Any) -> None:  # noqa: ANN401
+        self.lanes = lanes
+        self.restores = restores
+        super().__init__(*args, **kwargs)
+
+
+def install(app: faust.App) -> LaneTransport:
+    """Give `app` a transport with lanes, before it starts; `lanes` and `restores` are filled by topic on the wire."""
+    transport = LaneTransport(app.conf.broker_consumer, app, lanes={}, restores={})
+    app.transport = transport
+    return transport

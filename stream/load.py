@@ -1,0 +1,70 @@
+"""Models and policy from their files, as agents ready to be registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agents.fraud import FraudAgent
+from agents.moderation import ModerationAgent
+from agents.protocol import State
+from models import normalise
+from models.bundle import ARTIFACTS, Bundle
+from models.errors import ModelError
+from models.fraud import FraudClassifier
+from models.text import TextClassifier
+from schemas.flag import Mode, Provenance
+from schemas.labels import Kind
+from schemas.policy import Policy, PolicyError
+from stream.errors import UsageError
+from stream.settings import Settings
+
+DEFAULT_POLICY = Path(__file__).parent.parent / "agents" / "default_policy.toml"
+BUNDLES: dict[Kind, str] = {"message": "moderation", "transaction": "fraud"}
+
+
+def load_policy(settings: Settings) -> Policy:
+    """The policy in force. Raises `UsageError` with file, place and fault."""
+    path = settings.policy or DEFAULT_POLICY
+    try:
+        return Policy.from_toml(path.read_text(), source=str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"policy {path}: cannot be read: {error}") from error
+    except PolicyError as error:
+        raise UsageError(f"policy {error}") from error
+
+
+def load_bundle(settings: Settings, kind: Kind) -> Bundle:
+    """The bundle for a kind of event. Raises `UsageError`."""
+    try:
+        return Bundle.open((settings.models or ARTIFACTS) / BUNDLES[kind])
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error
+
+
+def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live") -> ModerationAgent:
+    """The moderation agent. Raises `UsageError` when its model cannot be used."""
+    bundle = load_bundle(settings, "message")
+    try:
+        model = TextClassifier.load(bundle)
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error
+    provenance = Provenance(
+        model=bundle.digest, policy=policy.digest, tokenizer=bundle.card.files.get("tokenizer.json", "")[:16] or None,
+        normaliser=normalise.DIGEST,
+    )
+    return ModerationAgent(model, policy, provenance, tier=bundle.card.name, mode=mode)
+
+
+def fraud_model(settings: Settings) -> tuple[Bundle, FraudClassifier]:
+    """The fraud classifier and its bundle. Raises `UsageError` when it cannot be used."""
+    bundle = load_bundle(settings, "transaction")
+    try:
+        return bundle, FraudClassifier.load(bundle)
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error
+
+
+def fraud_agent(bundle: Bundle, model: FraudClassifier, policy: Policy, state: State, *, mode: Mode = "live") -> FraudAgent:
+    """The fraud agent over `state`."""
+    provenance = Provenance(model=bundle.digest, policy=policy.digest)
+    return FraudAgent(model, policy, state, provenance, tier=bundle.card.name, mode=mode)

@@ -1,0 +1,121 @@
+"""The loop of an agent: score in a thread, publish, store, acknowledge. Nothing raises out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from agents.isolation import dead_letter
+from agents.protocol import Agent, Outcome
+from schemas.codec import RawRecord
+from schemas.flag import Flag, Timing
+from stream import metrics
+from stream.delivery import Delivery
+from stream.errors import StateError
+from stream.lane import Batch, Lane
+from stream.state import StateTable
+
+log = structlog.get_logger(__name__)
+
+STUCK_PAUSE_S = 1.0
+
+
+class AgentLoop:
+    """Drives one agent over its lane. `table` is where the state that the agent reads is written."""
+
+    def __init__(self, agent: Agent, lane: Lane, delivery: Delivery, table: StateTable | None, *, max_batch: int) -> None:
+        self._agent = agent
+        self._lane = lane
+        self._delivery = delivery
+        self._table = table
+        self._max_batch = max_batch
+
+    async def run(self) -> None:
+        """Work until cancelled. A batch that cannot be finished is not acknowledged, and is delivered again."""
+        async for batch in self._lane.batches(self._max_batch):
+            try:
+                done = await self._process(batch)
+            except Exception:
+                # Whatever it was, it was ours: keep the records, say so, and do not spin.
+                log.exception("batch.failed", topic=self._agent.topic, records=len(batch.records))
+                self._lane.consumer.rewind()
+                await asyncio.sleep(STUCK_PAUSE_S)
+                continue
+            if not done:
+                metrics.STALE.labels(self._agent.topic).inc()
+
+    async def _process(self, batch: Batch) -> bool:
+        try:
+            outcome = await self._judge(batch.records)
+        except StateError:
+            raise
+        except Exception:
+            # An agent is total; should one raise all the same, the record that it fails on is found by itself. One after
+            # the other, each made durable, because a record may need the state that the one before it left.
+            log.exception("agent.raised", topic=self._agent.topic, records=len(batch.records))
+            for raw in batch.records:
+                if not await self._finish(await self._judge_alone(raw), [raw], batch):
+                    return False
+            return batch.ack()
+        return await self._finish(outcome, batch.records, batch) and batch.ack()
+
+    async def _judge(self, records: Sequence[RawRecord]) -> Outcome:
+        started_s = time.time()
+        outcome = await asyncio.to_thread(self._agent.handle, records, at=datetime.now(UTC))
+        scored_s = time.time()
+        metrics.SCORE.labels(self._agent.topic).observe(scored_s - started_s)
+        return _timed(outcome, records, started_s, scored_s)
+
+    async def _judge_alone(self, raw: RawRecord) -> Outcome:
+        try:
+            return await self._judge([raw])
+        except StateError:
+            raise
+        except Exception as error:
+            letter = dead_letter(raw, error_class=type(error).__name__, error_text="cannot be judged", at=datetime.now(UTC))
+            return Outcome(dead_letters=[letter])
+
+    async def _finish(self, outcome: Outcome, records: Sequence[RawRecord], batch: Batch) -> bool:
+        """Publish, then store; False when the batch became stale meanwhile."""
+        if not await self._delivery.publish(outcome, stale=lambda: batch.stale):
+            return False
+        if self._table is not None and not await self._table.flush(outcome.state, self._delivery, stale=lambda: batch.stale):
+            return False
+        self._count(outcome, records)
+        return True
+
+    def _count(self, outcome: Outcome, records: Sequence[RawRecord]) -> None:
+        topic = self._agent.topic
+        metrics.RECORDS.labels(topic).inc(len(records))
+        metrics.BATCH.labels(topic).observe(len(records))
+        metrics.REDELIVERED.labels(topic).inc(outcome.redelivered)
+        metrics.DEAD_LETTERS.labels(topic).inc(len(outcome.dead_letters))
+        metrics.QUEUED.labels(topic).set(self._lane.queued)
+        metrics.LATENCY.labels(topic).observe(max(0.0, time.time() - records[0].timestamp_ms / 1000))
+        for flag in outcome.flags:
+            metrics.FLAGS.labels(flag.labels[0].name, flag.decision).inc()
+
+
+def _timed(outcome: Outcome, records: Sequence[RawRecord], started_s: float, scored_s: float) -> Outcome:
+    """`outcome` with the timing of each flag, which only the driver knows."""
+    if not outcome.flags:
+        return outcome
+    appended_ms = {raw.at: raw.timestamp_ms for raw in records}
+    score_ms = round((scored_s - started_s) * 1000, 3)
+    now_s = time.time()
+
+    def timed(flag: Flag) -> Flag:
+        event = flag.event
+        at_s = appended_ms[event.topic, event.partition, event.offset] / 1000  # type: ignore[index]  # equal to a Position
+        timing = Timing(
+            queue_ms=max(0.0, round((started_s - at_s) * 1000, 3)),
+            score_ms=max(0.0, score_ms),
+            total_ms=max(0.0, round((now_s - at_s) * 1000, 3)),
+        )
+        return flag.model_copy(update={"timing": timing})
+
+    return Outcome([timed(flag) for flag in outcome.flags], outcome.dead_letters, outcome.state, outcome.redelivered)

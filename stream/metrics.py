@@ -1,0 +1,25 @@
+"""Every metric of the worker, declared once: its meaning, and labels whose values are bounded by our own tables."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+RECORDS = Counter("flagstream_records", "records judged, by input topic", ["topic"], registry=REGISTRY)
+REDELIVERED = Counter("flagstream_redelivered", "records skipped because they were applied before", ["topic"], registry=REGISTRY)
+FLAGS = Counter("flagstream_flags", "flags published, by their first label and decision", ["label", "decision"], registry=REGISTRY)
+DEAD_LETTERS = Counter("flagstream_dead_letters", "dead letters published, by input topic", ["topic"], registry=REGISTRY)
+STALE = Counter("flagstream_stale_batches", "batches dropped because their partitions went away; they come again", ["topic"], registry=REGISTRY)
+BATCH = Histogram(
+    "flagstream_batch_records", "records in a batch", ["topic"], registry=REGISTRY, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+SCORE = Histogram(
+    "flagstream_score_seconds", "time of a batch inside its agent", ["topic"], registry=REGISTRY,
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+LATENCY = Histogram(
+    "flagstream_latency_seconds", "from append of an event to the acknowledgement of all it caused", ["topic"], registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
+)
+QUEUED = Gauge("flagstream_queued_records", "records fetched and waiting for their agent", ["topic"], registry=REGISTRY)

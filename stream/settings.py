@@ -1,0 +1,102 @@
+"""Settings: from the command line, then the environment (`FLAGSTREAM_…`), then `flagstream.toml` in the current folder."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from stream.errors import UsageError
+
+PREFIX = "FLAGSTREAM_"
+FILE = Path("flagstream.toml")
+NOT_SETTINGS = frozenset({"FLAGSTREAM_DATA"})
+"""Variables with our prefix that are no settings: FLAGSTREAM_DATA tells tests and training where data sets lie."""
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseModel):
+    """Every setting with its default. A field's description is its documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broker: str | None = Field(None, description="Kafka bootstrap servers, host:port[,host:port…]; unset: the embedded broker of the demo")
+    group: str = Field("flagstream", min_length=1, max_length=200, description="consumer group of the workers, and the name of their state")
+    prefix: str = Field("", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters")
+    policy: Path | None = Field(None, description="policy file (TOML); unset: the one that comes with the program")
+    models: Path | None = Field(None, description="folder of model bundles; unset: those that come with the program")
+    state_dir: Path = Field(Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
+    state_store: Literal["rocksdb", "memory"] = Field("rocksdb", description="where the local copy lives: on disk, or in memory")
+    web_host: str = Field("127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
+    web_port: Port = Field(6066, description="its port; 0 takes a free one")
+    log: Literal["console", "json"] = Field("console", description="how log lines look")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least severe that is logged")
+
+    @field_validator("broker")
+    @classmethod
+    def _addresses(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        for address in value.split(","):
+            host, _, port = address.strip().rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"{address.strip()!r} is not host:port")
+        return ",".join(address.strip() for address in value.split(","))
+
+    def need_broker(self) -> str:
+        """The broker's address. Raises `UsageError` when none is set."""
+        if self.broker is None:
+            raise UsageError("no broker: give --broker host:port or set FLAGSTREAM_BROKER (`flagstream broker` starts one)")
+        return self.broker
+
+
+def load(flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None, file: Path = FILE) -> Settings:
+    """The settings in force. Flags that are None count as not given. Raises `UsageError` naming the setting and its source."""
+    return resolve(flags, environ=environ, file=file)[0]
+
+
+def resolve(
+    flags: Mapping[str, Any] | None = None, *, environ: Mapping[str, str] | None = None, file: Path = FILE
+) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and for each where its value came from."""
+    layers = [
+        (str(file), _from_file(file)),
+        ("environment", _from_environment(os.environ if environ is None else environ)),
+        ("command line", {name: value for name, value in (flags or {}).items() if value is not None}),
+    ]
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(Settings.model_fields, "default")
+    for source, layer in layers:
+        values.update(layer)
+        sources.update(dict.fromkeys(layer, source))
+    try:
+        return Settings.model_validate(values), {name: sources[name] for name in Settings.model_fields}
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(Settings.model_fields)
+            raise UsageError(f"unknown setting {name!r} ({sources[name]}); known: {known}") from error
+        raise UsageError(f"setting {name} ({sources.get(name, '?')}): {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+    }
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{file}: cannot be read: {error}") from error

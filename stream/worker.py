@@ -1,0 +1,126 @@
+"""The worker service: starts the app, serves its health, and stops it in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from schemas.labels import Kind
+from stream import load, topics
+from stream.app import HISTORIES, Registration, build_app
+from stream.errors import BrokerError, StreamError, UsageError
+from stream.names import Names
+from stream.publisher import new_producer
+from stream.settings import Settings
+from stream.slot import state_slot
+from stream.web import serving
+
+if TYPE_CHECKING:
+    import faust
+
+log = structlog.get_logger(__name__)
+
+AGENTS: dict[str, Kind] = {"moderation": "message", "fraud": "transaction"}
+TEXT_BATCH = 128
+TRANSACTION_BATCH = 512
+WATCH_S = 0.2
+STOP_TIMEOUT_S = 30.0
+
+
+def registrations(settings: Settings, names: Sequence[str]) -> list[Registration]:
+    """The agents by name, with their models and policy loaded. Raises `UsageError`."""
+    unknown = [name for name in names if name not in AGENTS]
+    if unknown or not names:
+        raise UsageError(f"unknown agent {(unknown or [''])[0]!r}; known: {', '.join(AGENTS)}")
+    policy = load.load_policy(settings)
+    found = []
+    if "moderation" in names:
+        agent = load.moderation_agent(settings, policy)
+        found.append(Registration(agent.topic, lambda _: agent, TEXT_BATCH))
+    if "fraud" in names:
+        bundle, model = load.fraud_model(settings)
+        found.append(
+            Registration(
+                "transactions", lambda state: load.fraud_agent(bundle, model, policy, state or {}), TRANSACTION_BATCH, stateful=True
+            )
+        )
+    return found
+
+
+async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[str], None]) -> None:
+    """Work until SIGTERM or SIGINT; then finish the batch in hand, commit and return. `on_ready` gets the address of the
+    HTTP server. Raises `StreamError` when it cannot start or the Kafka client gives up; nothing is lost then either."""
+    broker, names = settings.need_broker(), Names(settings.prefix)
+    registered = registrations(settings, agents)
+    await topics.create(broker, names)
+    partitions = await topics.partition_counts(broker, names)
+    for registration in registered:
+        if registration.stateful:
+            changelog = topics.changelog_name(names, settings.group, HISTORIES)
+            await topics.create_changelog(broker, changelog, partitions[registration.topic])
+    producer = new_producer(broker)
+    try:
+        await producer.start()
+    except KafkaError as error:
+        raise BrokerError(f"no Kafka broker answers at {broker}") from error
+    try:
+        with state_slot(settings.state_dir / f"{settings.prefix}{settings.group}") as slot:
+            app = build_app(settings.model_copy(update={"state_dir": slot}), registered, producer, partitions=partitions)
+            await _serve(app, settings, on_ready)
+    finally:
+        await producer.stop()
+
+
+async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], None]) -> None:
+    stopping, started = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+
+    async def startup_finished() -> None:
+        started.set()
+
+    app.on_startup_finished = startup_finished
+    begun_s = time.monotonic()
+    starting = asyncio.create_task(app.start(), name="app.start")
+    try:
+        async with serving(
+            settings,
+            healthy=lambda: not app.crashed,
+            ready=lambda: started.is_set() and not app.rebalancing and not app.crashed,
+        ) as address:
+            announced = False
+            while not stopping.is_set() and not app.crashed:
+                if started.is_set() and not announced:
+                    announced = True
+                    log.info("worker.ready", web=address, seconds=round(time.monotonic() - begun_s, 2))
+                    on_ready(address)
+                if starting.done() and starting.exception() is not None:
+                    break
+                try:
+                    await asyncio.wait_for(stopping.wait(), WATCH_S)
+                except TimeoutError:
+                    continue
+    finally:
+        await _stop(app, starting)
+    if app.crashed or (starting.done() and not starting.cancelled() and starting.exception() is not None):
+        reason = app.crash_reason or (starting.exception() if starting.done() and not starting.cancelled() else None)
+        raise StreamError(f"the Kafka client gave up ({type(reason).__name__}: {reason}); start the worker again, nothing is lost")
+
+
+async def _stop(app: faust.App, starting: asyncio.Task[None]) -> None:
+    log.info("worker.stopping")
+    try:
+        await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
+    except TimeoutError:
+        log.warning("worker.stop_timeout", hint="what was not committed is delivered again")
+    if not starting.done():
+        starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    log.info("worker.stopped")
