@@ -1,0 +1,213 @@
+"""Produce, Fetch and what else is asked about records."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from kafka.protocol.admin import DeleteRecordsResponse
+from kafka.protocol.consumer import ListOffsetsResponse, OffsetForLeaderEpochResponse
+from kafka.protocol.producer import InitProducerIdResponse, ProduceResponse
+
+from stream.embedded import batch
+from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.log import PartitionLog, Waiter
+from stream.embedded.node import Client, Node
+from stream.embedded.wire import Encoded, Fetched, encode_fetch
+
+LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
+
+_TopicProduced = ProduceResponse.TopicProduceResponse
+_Produced = _TopicProduced.PartitionProduceResponse
+
+
+async def produce(node: Node, client: Client, request: Any) -> Any:
+    if request.transactional_id is not None:
+        _no_transactions()
+    if request.acks not in (-1, 0, 1):
+        raise Refused(ErrorCode.INVALID_REQUIRED_ACKS)
+    written: list[PartitionLog] = []
+    topics = [
+        _TopicProduced(
+            name=topic.name,
+            partition_responses=[_append(node, topic.name, part, written) for part in topic.partition_data],
+        )
+        for topic in request.topic_data
+    ]
+    if node.settings.fsync == "always":
+        for log in written:
+            await log.flushed()
+    await node.faults.acks_released()
+    if request.acks == 0:
+        return None
+    return ProduceResponse(responses=topics, throttle_time_ms=0)
+
+
+def _append(node: Node, name: str, part: Any, written: list[PartitionLog]) -> Any:
+    try:
+        failure = node.faults.failure_of("Produce", name)
+        if failure is not None:
+            raise Refused(failure)
+        if node.faults.paused(name, part.index):
+            raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        topic = node.topics[name]
+        log = topic.log(part.index)
+        if topic.internal:
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
+        header = batch.check(part.records or b"")
+        if header.size > topic.config.max_message_bytes:
+            raise Refused(ErrorCode.MESSAGE_TOO_LARGE, f"a batch has at most {topic.config.max_message_bytes} bytes")
+        if topic.config.compacted:
+            batch.check_keys(part.records)
+        stamp = topic.config.log_append_time
+        now_ms = node.now_ms()
+        offset = log.append(part.records, header, now_ms=now_ms, stamp=stamp)
+    except Refused as refusal:
+        return _Produced(index=part.index, error_code=refusal.code, base_offset=-1, error_message=str(refusal))
+    written.append(log)
+    return _Produced(
+        index=part.index,
+        error_code=ErrorCode.NONE,
+        base_offset=offset,
+        log_append_time_ms=now_ms if stamp else -1,
+        log_start_offset=log.start,
+    )
+
+
+async def fetch(node: Node, client: Client, request: Any) -> Encoded:
+    if request.session_id:
+        return encode_fetch(client.version, ErrorCode.FETCH_SESSION_ID_NOT_FOUND, [])
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + request.max_wait_ms / 1000
+    while True:
+        topics, count, failed = _read(node, request)
+        left = deadline - loop.time()
+        if count >= request.min_bytes or failed or left <= 0:
+            return encode_fetch(client.version, ErrorCode.NONE, topics)
+        logs = [
+            node.topics.log(topic.topic, part.partition) for topic in request.topics for part in topic.partitions
+        ]
+        waiter = Waiter(max(request.min_bytes - count, 1), loop.create_future())
+        for log in logs:
+            log.waiters.add(waiter)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await waiter.ready
+        finally:
+            for log in logs:
+                log.waiters.discard(waiter)
+
+
+def _read(node: Node, request: Any) -> tuple[list[tuple[str, list[Fetched]]], int, bool]:
+    """What is there for a fetch: partitions by topic, the bytes of records in all, and whether any failed."""
+    left = min(request.max_bytes, node.settings.max_fetch_bytes, max(node.budget.left, batch.HEADER_BYTES))
+    count, failed = 0, False
+    topics: list[tuple[str, list[Fetched]]] = []
+    for topic in request.topics:
+        parts: list[Fetched] = []
+        for part in topic.partitions:
+            try:
+                log = node.topics.log(topic.topic, part.partition)
+                if part.current_leader_epoch > 0:
+                    raise Refused(ErrorCode.UNKNOWN_LEADER_EPOCH)
+                most = min(part.partition_max_bytes, left)
+                if node.faults.paused(topic.topic, part.partition):
+                    records = b""
+                else:
+                    records = log.read(part.fetch_offset, most, at_least_one=count == 0)
+                parts.append(Fetched(part.partition, ErrorCode.NONE, log.end, log.start, records))
+                left -= len(records)
+                count += len(records)
+            except Refused as refusal:
+                failed = True
+                parts.append(Fetched(part.partition, refusal.code))
+        topics.append((topic.topic, parts))
+    return topics, count, failed
+
+
+async def list_offsets(node: Node, client: Client, request: Any) -> Any:
+    answer = ListOffsetsResponse.ListOffsetsTopicResponse
+    topics = [
+        answer(name=topic.name, partitions=[_offset_at(node, topic.name, part) for part in topic.partitions])
+        for topic in request.topics
+    ]
+    return ListOffsetsResponse(topics=topics)
+
+
+def _offset_at(node: Node, name: str, part: Any) -> Any:
+    answer = ListOffsetsResponse.ListOffsetsTopicResponse.ListOffsetsPartitionResponse
+    try:
+        log = node.topics.log(name, part.partition_index)
+        found: tuple[int, int] | None
+        if part.timestamp == LATEST:
+            found = (log.end, -1)
+        elif part.timestamp in (EARLIEST, EARLIEST_LOCAL):
+            found = (log.start, -1)
+        elif part.timestamp == MAX_TIMESTAMP:
+            found = log.newest()
+        else:
+            found = log.at_time(part.timestamp)
+    except Refused as refusal:
+        return answer(partition_index=part.partition_index, error_code=refusal.code, offset=-1, timestamp=-1)
+    offset, timestamp = found or (-1, -1)
+    return answer(
+        partition_index=part.partition_index, error_code=0, offset=offset, timestamp=timestamp, leader_epoch=0
+    )
+
+
+async def init_producer_id(node: Node, client: Client, request: Any) -> Any:
+    if request.transactional_id is not None:
+        _no_transactions()
+    return InitProducerIdResponse(error_code=0, producer_id=node.new_producer_id(), producer_epoch=0)
+
+
+def _no_transactions() -> None:
+    raise Refused(
+        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker"
+    )
+
+
+async def delete_records(node: Node, client: Client, request: Any) -> Any:
+    answer = DeleteRecordsResponse.DeleteRecordsTopicResult
+    topics = [
+        answer(name=topic.name, partitions=[_delete_before(node, topic.name, part) for part in topic.partitions])
+        for topic in request.topics
+    ]
+    return DeleteRecordsResponse(topics=topics)
+
+
+def _delete_before(node: Node, name: str, part: Any) -> Any:
+    answer = DeleteRecordsResponse.DeleteRecordsTopicResult.DeleteRecordsPartitionResult
+    try:
+        log = node.topics.log(name, part.partition_index)
+        offset = log.end if part.offset == LATEST else part.offset
+        if not 0 <= offset <= log.end:
+            raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+        log.delete_before(offset)
+    except Refused as refusal:
+        return answer(partition_index=part.partition_index, low_watermark=-1, error_code=refusal.code)
+    return answer(partition_index=part.partition_index, low_watermark=log.start, error_code=0)
+
+
+async def offset_for_leader_epoch(node: Node, client: Client, request: Any) -> Any:
+    """One node leads every partition in epoch 0 for good, so the epoch ends where the log does."""
+    answer = OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult
+    topics = []
+    for topic in request.topics:
+        parts = []
+        for part in topic.partitions:
+            try:
+                log = node.topics.log(topic.topic, part.partition)
+                known = part.leader_epoch == 0
+                parts.append(
+                    answer.EpochEndOffset(
+                        partition=part.partition,
+                        error_code=0,
+                        leader_epoch=0 if known else -1,
+                        end_offset=log.end if known else -1,
+                    )
+                )
+            except Refused as refusal:
+                parts.append(answer.EpochEndOffset(partition=part.partition, error_code=refusal.code))
+        topics.append(answer(topic=topic.topic, partitions=parts))
+    return OffsetForLeaderEpochResponse(topics=topics)

@@ -1,0 +1,302 @@
+"""A partition's log: segments in offset order, the last of which takes what is appended."""
+
+import asyncio
+import contextlib
+import json
+import os
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from stream.embedded import batch
+from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.producers import Producers
+from stream.embedded.segment import Segment, write_durably
+from stream.embedded.settings import BrokerSettings
+
+logger = structlog.get_logger(__name__)
+
+_HINTS = 64  # read positions remembered, so that a reader who goes on costs no search
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A fetch waiting for `missing` more bytes in any of its partitions."""
+
+    missing: int
+    ready: asyncio.Future[None]
+
+    def arrived(self, count: int) -> None:
+        self.missing -= count
+        if self.missing <= 0 and not self.ready.done():
+            self.ready.set_result(None)
+
+
+class PartitionLog:
+    """Appends, reads and looks up record batches of one partition. Used from one event loop only."""
+
+    def __init__(self, directory: Path, settings: BrokerSettings, *, now_ms: int) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.segment_bytes = settings.segment_bytes
+        self.start = 0
+        self.segments: list[Segment] = []
+        self.producers = Producers()
+        self.waiters: set[Waiter] = set()
+        self.paused = False
+        self._hints: dict[int, tuple[Segment, int]] = {}
+        self._flushed = 0
+        self._flushing: asyncio.Task[None] | None = None
+        self._open(now_ms)
+
+    # -- start and end
+
+    def _open(self, now_ms: int) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for leftover in (*self.directory.glob("*.new"), *self.directory.glob("*.cleaned")):
+            leftover.unlink()
+        bases = sorted(int(path.stem) for path in self.directory.glob("*.log"))
+        replay_from = self._load_producers()
+        for base in bases:
+            segment = self._segment(base)
+            if self.segments and base < self.segments[-1].end:
+                # Compaction merged this one into its predecessor and was stopped before it could remove it.
+                segment.delete()
+                continue
+            trusted = segment.load_index()
+            if not trusted or replay_from < segment.end:
+                for header in segment.recover(verify=not trusted):
+                    if header.last_offset >= replay_from:
+                        self.producers.appended(header, header.base_offset, at_ms=now_ms)
+                self._cut_tail(segment)
+            self.segments.append(segment)
+        if not self.segments:
+            self.segments.append(self._segment(0))
+        self.start = max(self._load_start(), self.segments[0].base)
+        active = self.segments[-1]
+        active.index_path.unlink(missing_ok=True)
+        active.born_ms = now_ms
+        self._fd = os.open(active.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._flushed = self.end
+
+    def _segment(self, base: int) -> Segment:
+        return Segment(self.directory, base, index_interval=self.settings.index_interval_bytes)
+
+    def _cut_tail(self, segment: Segment) -> None:
+        length = segment.path.stat().st_size
+        if length > segment.size:
+            logger.warning(
+                "log.tail_cut", partition=self.name, segment=segment.base, bytes=length - segment.size, end=segment.end
+            )
+            os.truncate(segment.path, segment.size)
+
+    def _load_producers(self) -> int:
+        """Takes over the newest saved state of the producers; the offset from which batches are still to be counted."""
+        for path in sorted(self.directory.glob("*.producers"), reverse=True):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                self.producers = Producers.load(json.loads(path.read_bytes()))
+                return int(path.stem)
+        return 0
+
+    def _save_producers(self) -> None:
+        path = self.directory / f"{self.end:020d}.producers"
+        write_durably(path, json.dumps(self.producers.dump()).encode())
+        for older in sorted(self.directory.glob("*.producers"))[:-2]:
+            older.unlink()
+
+    def _load_start(self) -> int:
+        try:
+            return int((self.directory / "start").read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def close(self) -> None:
+        """Puts everything on the disk, so that the next start trusts it unread."""
+        os.fsync(self._fd)
+        os.close(self._fd)
+        self.segments[-1].save_index()
+        self._save_producers()
+
+    def discard(self) -> None:
+        """Lets go of the log's file before its directory is deleted, and wakes who waits for it."""
+        os.close(self._fd)
+        self.wake()
+
+    # -- what is there
+
+    @property
+    def name(self) -> str:
+        return f"{self.directory.parent.name}-{self.directory.name}"
+
+    @property
+    def end(self) -> int:
+        """The offset the next record gets."""
+        return self.segments[-1].end
+
+    @property
+    def size(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    # -- append
+
+    def append(self, produced: bytes, header: batch.Header, *, now_ms: int, stamp: bool = False) -> int:
+        """Writes a checked batch and returns its offset; an idempotent repeat returns the offset it got before.
+
+        The records are with the operating system when this returns. `Refused` where a sequence is out of order or the
+        disk does not take them.
+        """
+        earlier = self.producers.duplicate(header)
+        if earlier is not None:
+            return earlier
+        if self.segments[-1].size and self.segments[-1].size + len(produced) > self.segment_bytes:
+            self.roll(now_ms=now_ms)
+        active, offset = self.segments[-1], self.end
+        buffer = bytearray(produced)
+        batch.number(buffer, offset)
+        header = header._replace(base_offset=offset)
+        if stamp:
+            batch.stamp_append_time(buffer, header, now_ms)
+            header = header._replace(max_timestamp=now_ms)
+        self._write(active, buffer)
+        active.note(header)
+        self.producers.appended(header, offset, at_ms=now_ms)
+        for waiter in tuple(self.waiters):
+            waiter.arrived(len(buffer))
+        return offset
+
+    def _write(self, active: Segment, buffer: bytearray) -> None:
+        try:
+            view = memoryview(buffer)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, active.size)
+            logger.error("log.write_failed", partition=self.name, error=error.strerror)
+            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"the log cannot be written: {error.strerror}") from error
+
+    def roll(self, *, now_ms: int) -> None:
+        """Seals the active segment and begins the next."""
+        sealed = self.segments[-1]
+        os.fsync(self._fd)
+        os.close(self._fd)
+        sealed.save_index()
+        self._save_producers()
+        fresh = self._segment(sealed.end)
+        fresh.born_ms = now_ms
+        self.segments.append(fresh)
+        self._fd = os.open(fresh.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+
+    async def flushed(self) -> None:
+        """Returns once everything appended before the call is on the disk; callers at the same time share a flush."""
+        target = self.end
+        while self._flushed < target:
+            if self._flushing is None:
+                self._flushing = asyncio.ensure_future(self._flush())
+            await asyncio.shield(self._flushing)
+
+    async def _flush(self) -> None:
+        end, fd = self.end, os.dup(self._fd)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, os.fsync, fd)
+            self._flushed = max(self._flushed, end)
+        finally:
+            os.close(fd)
+            self._flushing = None
+
+    # -- read
+
+    def read(self, offset: int, max_bytes: int, *, at_least_one: bool) -> bytes:
+        """Batches from the one that holds `offset` on, up to `max_bytes`; the last may be cut short.
+
+        With `at_least_one` the first batch is whole even if it is longer. `Refused` where the offset lies outside.
+        """
+        if not self.start <= offset <= self.end:
+            raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+        found = self._find(offset)
+        if found is None or max_bytes <= 0 and not at_least_one:
+            return b""
+        segment, position = found
+        length = min(max_bytes, segment.size - position)
+        if position + length < segment.size:
+            boundary = segment.boundary_before(position + length)
+            if boundary is not None and boundary[0] > position:
+                length = boundary[0] - position
+                self._remember(boundary[1], segment, boundary[0])
+        elif length:
+            self._remember(segment.end, segment, segment.size)
+        with segment.path.open("rb", buffering=0) as file:
+            chunk = os.pread(file.fileno(), max(length, batch.HEADER_BYTES), position)
+            first = batch.header_at(chunk).size
+            if first > length:
+                return os.pread(file.fileno(), first, position) if at_least_one else b""
+        return chunk[:length] if len(chunk) > length else chunk
+
+    def _find(self, offset: int) -> tuple[Segment, int] | None:
+        """The segment and position of the first batch that reaches `offset`."""
+        hint = self._hints.get(offset)
+        if hint is not None and hint[1] < hint[0].size:
+            return hint
+        at = max(bisect_right(self.segments, offset, key=lambda segment: segment.base) - 1, 0)
+        for segment in self.segments[at:]:
+            if offset >= segment.end and segment is not self.segments[-1]:
+                continue
+            position = segment.position_of(offset) if offset < segment.end else segment.size
+            if position < segment.size:
+                return segment, position
+        return None
+
+    def _remember(self, offset: int, segment: Segment, position: int) -> None:
+        if len(self._hints) >= _HINTS:
+            self._hints.pop(next(iter(self._hints)))
+        self._hints[offset] = (segment, position)
+
+    def at_time(self, timestamp: int) -> tuple[int, int] | None:
+        """Offset and timestamp of the first record that is `timestamp` (ms) old or younger, or None."""
+        for segment in self.segments:
+            if segment.max_timestamp < timestamp:
+                continue
+            for view, header in segment.batches(segment.position_of_time(timestamp)):
+                if header.max_timestamp >= timestamp and header.last_offset >= self.start:
+                    found = _first_at(bytes(view), header, timestamp, self.start)
+                    if found is not None:
+                        return found
+        return None
+
+    def newest(self) -> tuple[int, int] | None:
+        """Offset and timestamp of the record with the largest timestamp, or None in an empty log."""
+        largest = max((segment.max_timestamp for segment in self.segments if segment.size), default=-1)
+        return self.at_time(largest) if largest >= 0 else None
+
+    def wake(self) -> None:
+        for waiter in tuple(self.waiters):
+            waiter.arrived(waiter.missing)
+
+    # -- cut off at the start
+
+    def delete_before(self, offset: int) -> None:
+        """Makes `offset` the log's first, and deletes segments that lie wholly before it."""
+        self.start = max(self.start, offset)
+        write_durably(self.directory / "start", str(self.start).encode())
+        while len(self.segments) > 1 and self.segments[0].end <= self.start:
+            self.segments.pop(0).delete()
+        self._hints.clear()
+
+    def replace(self, old: list[Segment], new: Segment) -> None:
+        """Puts a compacted segment, already on disk, in the place of those it was made from."""
+        at = self.segments.index(old[0])
+        self.segments[at : at + len(old)] = [new]
+        self._hints.clear()
+
+
+def _first_at(view: bytes, header: batch.Header, timestamp: int, start: int) -> tuple[int, int] | None:
+    try:
+        for record in batch.records(view):
+            if record.timestamp >= timestamp and record.offset >= start:
+                return record.offset, record.timestamp
+    except Exception as error:  # the batch came over the wire: whatever is wrong inside, its bounds still answer
+        logger.warning("log.batch_unreadable", offset=header.base_offset, error=type(error).__name__)
+        return max(header.base_offset, start), header.max_timestamp
+    return None

@@ -1,0 +1,152 @@
+"""The broker's topics: names, partitions and configs, kept in a directory each."""
+
+import json
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from stream.embedded import configs
+from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.log import PartitionLog
+from stream.embedded.segment import write_durably
+from stream.embedded.settings import BrokerSettings
+
+logger = structlog.get_logger(__name__)
+
+OFFSETS_TOPIC = "__consumer_offsets"
+_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_ABOUT = "topic.json"
+_GONE = "~"  # no topic's name begins with it
+
+
+class Topic:
+    """One topic: its partitions' logs and its configs."""
+
+    def __init__(self, directory: Path, about: dict[str, Any], settings: BrokerSettings, *, now_ms: int) -> None:
+        self.name = directory.name
+        self.id = uuid.UUID(about["id"])
+        self.overrides: dict[str, str] = about["configs"]
+        self.internal = self.name == OFFSETS_TOPIC
+        self._directory = directory
+        self._settings = settings
+        self.partitions: list[PartitionLog] = []
+        self._open_partitions(about["partitions"], now_ms=now_ms)
+        self.configure(self.overrides)
+
+    def configure(self, overrides: Mapping[str, str]) -> None:
+        """Takes other overrides into effect."""
+        self.overrides = dict(overrides)
+        self.config = configs.effective(self.overrides, self._settings)
+        for log in self.partitions:
+            log.segment_bytes = self.config.segment_bytes
+
+    def _open_partitions(self, count: int, *, now_ms: int) -> None:
+        for index in range(len(self.partitions), count):
+            self.partitions.append(PartitionLog(self._directory / str(index), self._settings, now_ms=now_ms))
+
+    def grow(self, count: int, *, now_ms: int) -> None:
+        self._open_partitions(count, now_ms=now_ms)
+        self.configure(self.overrides)
+        self.save()
+
+    def save(self) -> None:
+        about = {"id": str(self.id), "partitions": len(self.partitions), "configs": self.overrides}
+        write_durably(self._directory / _ABOUT, json.dumps(about, indent=1).encode())
+
+    def log(self, index: int) -> PartitionLog:
+        """A partition's log; `Refused` where there is no such partition."""
+        if not 0 <= index < len(self.partitions):
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return self.partitions[index]
+
+
+class Topics:
+    """Every topic under one directory."""
+
+    def __init__(self, directory: Path, settings: BrokerSettings, *, now_ms: int) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._topics: dict[str, Topic] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in sorted(directory.iterdir()):
+            if path.name.startswith(_GONE) or not (path / _ABOUT).exists():
+                shutil.rmtree(path, ignore_errors=True)  # deleted, or its creation never ended
+                continue
+            about = json.loads((path / _ABOUT).read_bytes())
+            self._topics[path.name] = Topic(path, about, settings, now_ms=now_ms)
+
+    def __iter__(self) -> Iterator[Topic]:
+        return iter(tuple(self._topics.values()))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._topics
+
+    def __getitem__(self, name: str) -> Topic:
+        """`Refused` where there is no such topic."""
+        try:
+            return self._topics[name]
+        except KeyError:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
+
+    def with_id(self, topic_id: uuid.UUID) -> Topic | None:
+        return next((topic for topic in self._topics.values() if topic.id == topic_id), None)
+
+    def log(self, name: str, index: int) -> PartitionLog:
+        return self[name].log(index)
+
+    def check_new(self, name: str, partitions: int, overrides: Mapping[str, str | None]) -> dict[str, str]:
+        """The checked configs of a topic that could be created; `Refused` where it could not."""
+        check_name(name)
+        if name in self._topics:
+            raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists")
+        if partitions < 1:
+            raise Refused(ErrorCode.INVALID_PARTITIONS, "a topic has at least one partition")
+        self.check_room(partitions)
+        return {key: configs.check(key, text) for key, text in overrides.items()}
+
+    def check_room(self, more: int) -> None:
+        if sum(len(topic.partitions) for topic in self) + more > self._settings.max_partitions:
+            raise Refused(
+                ErrorCode.INVALID_PARTITIONS, f"the broker holds at most {self._settings.max_partitions} partitions"
+            )
+
+    def create(self, name: str, partitions: int, overrides: Mapping[str, str | None], *, now_ms: int) -> Topic:
+        checked = self.check_new(name, partitions, overrides)
+        path = self._directory / name
+        path.mkdir(exist_ok=True)
+        about = {"id": str(uuid.uuid4()), "partitions": partitions, "configs": checked}
+        topic = Topic(path, about, self._settings, now_ms=now_ms)
+        topic.save()
+        self._topics[name] = topic
+        logger.info("topic.created", topic=name, partitions=partitions, configs=checked)
+        return topic
+
+    def delete(self, name: str) -> None:
+        topic = self[name]
+        if topic.internal:
+            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
+        del self._topics[name]
+        for log in topic.partitions:
+            log.discard()
+        gone = self._directory / f"{_GONE}{topic.id}"
+        (self._directory / name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        logger.info("topic.deleted", topic=name)
+
+    def close(self) -> None:
+        for topic in self:
+            for log in topic.partitions:
+                log.close()
+
+
+def check_name(name: str) -> None:
+    """`Refused` unless the protocol allows such a topic name."""
+    if not _NAME.fullmatch(name) or name in (".", ".."):
+        raise Refused(
+            ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name is 1 to 249 of the characters a-z A-Z 0-9 . _ -"
+        )

@@ -1,0 +1,143 @@
+"""Frames of the protocol: request headers, bodies through kafka-python's message classes, framed responses.
+
+Response classes are built without a version and encoded at the version of the request, which leaves out what that
+version does not know.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from stream.embedded.errors import MalformedRequest
+
+NODE_ID = 1
+API_VERSIONS_KEY = 18
+_HEADER = struct.Struct(">hhih")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequestHeader:
+    """What stands before every request's body; `body_at` is where the body begins."""
+
+    key: int
+    version: int
+    correlation_id: int
+    client_id: str
+    body_at: int
+
+
+def read_header(frame: bytes) -> RequestHeader:
+    """The header of a frame, up to the part that only some versions have; `MalformedRequest` where it is none."""
+    try:
+        key, version, correlation_id, length = _HEADER.unpack_from(frame)
+        at = _HEADER.size
+        client_id = frame[at : at + max(length, 0)].decode()
+    except (struct.error, UnicodeDecodeError) as error:
+        raise MalformedRequest(f"header: {error}") from error
+    at += max(length, 0)
+    if at > len(frame) or version < 0:
+        raise MalformedRequest("header is cut short")
+    return RequestHeader(key=key, version=version, correlation_id=correlation_id, client_id=client_id, body_at=at)
+
+
+def read_body(frame: bytes, header: RequestHeader, message: Any) -> Any:
+    """The request's body; `MalformedRequest` where the bytes are none of this message at this version."""
+    view, at = memoryview(frame), header.body_at
+    flexible = message.flexible_version_q(header.version)
+    try:
+        if flexible:
+            at = _skip_tags(frame, at)
+        decode = message._struct.compiled_decode_from(
+            header.version, compact=flexible, tagged=flexible, data_class=message
+        )
+        body, end = decode(view, at)
+    except MalformedRequest:
+        raise
+    except Exception as error:  # the decoder runs over bytes from outside: any failure means that they are wrong
+        raise MalformedRequest(f"{message.__name__} v{header.version}: {type(error).__name__}") from error
+    if end > len(frame):
+        raise MalformedRequest(f"{message.__name__} v{header.version} is cut short")
+    return body
+
+
+def _skip_tags(frame: bytes, at: int) -> int:
+    count, at = _unsigned(frame, at)
+    for _ in range(count):
+        _, at = _unsigned(frame, at)
+        length, at = _unsigned(frame, at)
+        at += length
+        if at > len(frame):
+            raise MalformedRequest("header's tags are cut short")
+    return at
+
+
+def _unsigned(frame: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(frame) or shift > 28:
+            raise MalformedRequest("a varint is cut short")
+        byte = frame[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A response's body that is already bytes, in parts that need not be joined."""
+
+    parts: list[bytes]
+
+
+def frame_response(header: RequestHeader, response: Any, *, version: int | None = None) -> list[bytes]:
+    """The framed response, in parts; `version` where it differs from the request's."""
+    if isinstance(response, Encoded):
+        parts = response.parts
+        size = 4 + sum(map(len, parts))
+        return [struct.pack(">ii", size, header.correlation_id), *parts]
+    version = header.version if version is None else version
+    body = response.encode(version=version)
+    # The answer to ApiVersions keeps the old header, since a client does not know yet what the broker speaks.
+    tagged = response.flexible_version_q(version) and header.key != API_VERSIONS_KEY
+    tags = b"\0" if tagged else b""
+    return [struct.pack(">ii", 4 + len(tags) + len(body), header.correlation_id) + tags, body]
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode()
+    return struct.pack(">h", len(encoded)) + encoded
+
+
+@dataclass(slots=True)
+class Fetched:
+    """One partition's part of a fetch response."""
+
+    partition: int
+    error: int
+    end: int = -1
+    start: int = -1
+    records: bytes = b""
+
+
+def encode_fetch(version: int, error: int, topics: list[tuple[str, list[Fetched]]]) -> Encoded:
+    """A Fetch response of version 4 to 11, with the records' bytes left where they are."""
+    parts: list[bytes] = []
+    head = struct.pack(">i", 0) + (struct.pack(">hi", error, 0) if version >= 7 else b"")
+    pending = head + struct.pack(">i", len(topics))
+    for name, partitions in topics:
+        pending += _string(name) + struct.pack(">i", len(partitions))
+        for each in partitions:
+            pending += struct.pack(">ihqq", each.partition, each.error, each.end, each.end)
+            if version >= 5:
+                pending += struct.pack(">q", each.start)
+            pending += struct.pack(">i", 0)
+            if version >= 11:
+                pending += struct.pack(">i", -1)
+            pending += struct.pack(">i", len(each.records))
+            if each.records:
+                parts += [pending, each.records]
+                pending = b""
+    parts.append(pending)
+    return Encoded(parts)
