@@ -27,7 +27,14 @@ def _between(low: int, high: int) -> Filler:
 
 
 def _price(rng: Random) -> str:
-    amount = 5 + int(rng.random() ** 2 * 400)
+    return _in_euros(5 + int(rng.random() ** 2 * 400), rng)
+
+
+def _sum(rng: Random) -> str:
+    return _in_euros(180 + int(rng.random() ** 2 * 270) * 10, rng)
+
+
+def _in_euros(amount: int, rng: Random) -> str:
     return (f"{amount} euros", f"{amount}€", f"€{amount}", f"{amount} EUR", str(amount))[int(rng.random() * 5)]
 
 
@@ -57,6 +64,7 @@ MADE: Mapping[str, Filler] = {
     "code": _between(100_000, 999_999),
     "year": _between(2025, 2027),
     "price": _price,
+    "sum": _sum,
     "big": _big_sum,
     "time": _time,
     "order": _order,

@@ -82,7 +82,7 @@ def test_half_a_minute_of_a_demo_shows_every_kind(live: list[Event]) -> None:
     assert shown["harm"] >= 50
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_half_a_minute_has_fraud_for_any_seed(seed: int) -> None:
     stream = traffic(seed, rate=RATE, start=START)
     shown = [event for event in islice(stream, 22_000) if not event.warmup and event.due_s < 30]

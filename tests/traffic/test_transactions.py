@@ -16,7 +16,7 @@ from stream.traffic.schemes import SCHEMES
 from stream.traffic.transactions import REPORT_DELAY_DAYS, transactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-COUNT = 60_000
+COUNT = 45_000
 Payments = list[tuple[Transaction, Truth]]
 
 
