@@ -1,0 +1,1 @@
+"""Agents: pure decisions over batches of records."""

@@ -17,7 +17,7 @@ from agents.isolation import dead_letter, isolate
 from agents.protocol import Outcome, State, StateKey
 from models.entry import Entry
 from models.errors import HistoryError
-from models.features import vector
+from models.features import Vector
 from models.history import History
 from schemas.codec import Malformed, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
@@ -32,24 +32,22 @@ LABEL = "fraud"
 class TransactionScorer(Protocol):
     """A fraud classifier as the agent needs it."""
 
-    features: tuple[str, ...]
+    vector: Vector
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated probabilities of fraud, shape [rows]; a row holds `features` in order, NaN where not known."""
+        """Calibrated probabilities of fraud, shape [rows]; a row is what `vector` gives."""
         ...
 
-    def reasons(self, history: History | None, entry: Entry) -> Sequence[Reason]:
+    def reasons(self, row: Sequence[float]) -> tuple[Reason, ...]:
         """What about the transaction is unlike its card's past, the most telling first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A transaction with what was known of its card just before it."""
+    """A transaction with the features of what was known of its card just before it."""
 
     record: Record[Transaction]
-    entry: Entry
-    history: History | None
     row: list[float]
 
 
@@ -68,7 +66,6 @@ class FraudAgent:
         self._provenance = provenance
         self._tier = tier
         self._mode: Mode = mode
-        self._vector = vector(model.features, source=tier)
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What `records` cause: a flag for each transaction that reaches a threshold, its card's new history, a dead letter
@@ -111,7 +108,7 @@ class FraudAgent:
                 # Written by a version that this one cannot read: the card starts anew, which its features show.
                 header, history = NOTHING, None
         entry = Entry.of(body)
-        case = _Case(record, entry, history, self._vector(history, entry))
+        case = _Case(record, self._model.vector(history, entry, None))
         if header.covers(raw):
             return case, False
         writes[key] = pack(header.after(raw), (history or History()).add(entry).to_bytes())
@@ -138,7 +135,7 @@ class FraudAgent:
             flagged_at=at,
             labels=judgement.labels,
             decision=judgement.decision,
-            reasons=tuple(self._model.reasons(case.history, case.entry)),
+            reasons=self._model.reasons(case.row),
             risk_score=risk,
             risk_level=risk_level(risk, self._policy.risk),
             tier=self._tier,

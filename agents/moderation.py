@@ -60,7 +60,7 @@ class ModerationAgent:
             else:
                 messages.append(read)
         flags: list[Flag] = []
-        rows = isolate(lambda items: self._model.score([one.body.text for one in items]), messages)
+        rows = isolate(self._rows, messages)
         for record, row in zip(messages, rows, strict=True):
             if isinstance(row, Exception):
                 # The class only: an exception's text may quote the message.
@@ -72,6 +72,9 @@ class ModerationAgent:
                 if judgement.labels:
                     flags.append(self._flag(record, judgement, at))
         return Outcome(flags, letters)
+
+    def _rows(self, messages: Sequence[Record[Message]]) -> list[NDArray[np.float32]]:
+        return list(self._model.score([one.body.text for one in messages]))
 
     def _scores(self, row: NDArray[np.float32]) -> dict[str, float]:
         return {label: round(score, 6) for label, score in zip(self._model.labels, row.tolist(), strict=True)}
@@ -91,7 +94,10 @@ class ModerationAgent:
             labels=judgement.labels,
             decision=judgement.decision,
             reasons=tuple(
-                Reason(code=f"message.{label.name}", text=f"{label.name.replace('_', ' ')} {label.score:.2f}, threshold {label.threshold:.2f}")
+                Reason(
+                    code=f"message.{label.name}",
+                    text=f"{label.name.replace('_', ' ')} {label.score:.2f}, threshold {label.threshold:.2f}",
+                )
                 for label in judgement.labels
             ),
             tier=self._tier,

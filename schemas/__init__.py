@@ -1,0 +1,1 @@
+"""Wire contracts: everything that crosses a topic."""

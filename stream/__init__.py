@@ -1,0 +1,1 @@
+"""The stream: worker, clients, brokers and the command line."""

@@ -51,7 +51,6 @@ def build_app(
         autodiscover=False,
         web_enabled=False,
         topic_disable_leader=True,
-        topic_replication_factor=-1,
         table_standby_replicas=0,
         # Finish the batch in hand before partitions are let go, and on SIGTERM.
         stream_wait_empty=True,
@@ -86,7 +85,7 @@ def _register(
     if registration.stateful:
         count = partitions[registration.topic]
         table = StateTable(app, name=HISTORIES, partitions=count, store=f"{settings.state_store}://")
-        app.tables.add(table)  # type: ignore[arg-type]  # faust types the interface
+        app.tables.add(table)
         transport.restores[table.changelog_topic_name] = table.restore
     lane = transport.lanes[wire] = fast.Lane(wire)
     loop = AgentLoop(registration.build(table), lane, delivery, table, max_batch=registration.max_batch)

@@ -99,5 +99,5 @@ def _backoff() -> Iterator[float]:
     """Pauses in seconds without end, doubling to `MAX_BACKOFF_S`, with full jitter (Brooker 2015) above half."""
     pause = FIRST_BACKOFF_S
     while True:
-        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 (jitter, not a secret)
+        yield pause * random.uniform(0.5, 1.0)
         pause = min(pause * 2, MAX_BACKOFF_S)

@@ -238,7 +238,7 @@ class LaneConsumer(driver.Consumer):
                 await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
             else:
                 await self.seek(tp, offset)
-        recovery = self.app.tables.recovery
+        recovery = self.app.tables.recovery  # type: ignore[attr-defined]  # faust types the interface
         if recovery.in_recovery:
             for tp in recovery.active_tps:
                 await self.seek(tp, max(recovery.active_offsets[tp] or 0, 0))
@@ -265,14 +265,14 @@ class LaneConsumer(driver.Consumer):
 
     async def _drain_once(self) -> None:
         if not self.flow_active:
-            await self.wait(self.can_resume_flow)
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # as Faust itself does
             return
         if self._rewind_due:
             await self._rewind()
         if self._buffered_partitions and not self._get_active_partitions():
             # Faust would sleep for a second here.
             self._resumed.clear()
-            await self.wait_for_stopped(self._resumed, timeout=PAUSED_POLL_S)
+            await self.wait_for_stopped(self._resumed.wait(), timeout=PAUSED_POLL_S)
             return
         epoch = self.epoch
         poll_s = PAUSED_POLL_S if self._buffered_partitions else IDLE_POLL_S

@@ -9,8 +9,9 @@ import structlog
 
 from stream.settings import Settings
 
-QUIET = ("faust", "mode", "aiokafka", "kafka", "aiohttp")
-"""Libraries whose routine lines would drown ours; their warnings are kept."""
+QUIET = {"faust": logging.WARNING, "mode": logging.WARNING, "aiohttp": logging.WARNING, "aiokafka": logging.CRITICAL, "kafka": logging.CRITICAL}
+"""Libraries whose lines would drown ours, and the least severe that is kept unless the level is debug. The Kafka clients
+log each attempt to connect as an error; what comes of it is said once, by us."""
 
 
 def configure(settings: Settings) -> None:
@@ -39,5 +40,5 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name, least in QUIET.items():
+        logging.getLogger(name).setLevel(level if level == logging.DEBUG else max(level, least))

@@ -75,7 +75,7 @@ class AgentLoop:
             return await self._judge([raw])
         except StateError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a bug of ours must not stop the stream or lose the record)
             letter = dead_letter(raw, error_class=type(error).__name__, error_text="cannot be judged", at=datetime.now(UTC))
             return Outcome(dead_letters=[letter])
 

@@ -10,7 +10,7 @@ RECORDS = Counter("flagstream_records", "records judged, by input topic", ["topi
 REDELIVERED = Counter("flagstream_redelivered", "records skipped because they were applied before", ["topic"], registry=REGISTRY)
 FLAGS = Counter("flagstream_flags", "flags published, by their first label and decision", ["label", "decision"], registry=REGISTRY)
 DEAD_LETTERS = Counter("flagstream_dead_letters", "dead letters published, by input topic", ["topic"], registry=REGISTRY)
-STALE = Counter("flagstream_stale_batches", "batches dropped because their partitions went away; they come again", ["topic"], registry=REGISTRY)
+STALE = Counter("flagstream_stale_batches", "batches dropped as their partitions went away; they come again", ["topic"], registry=REGISTRY)
 BATCH = Histogram(
     "flagstream_batch_records", "records in a batch", ["topic"], registry=REGISTRY, buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 )

@@ -27,12 +27,12 @@ class Outgoing(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A run of records that the broker acknowledged: `count` records from offset `base` on."""
+    """A run of records that the broker acknowledged: `records` of them from offset `base` on."""
 
     topic: str
     partition: int
     base: int
-    count: int
+    records: int
 
 
 def new_producer(broker: str, **security: Any) -> AIOKafkaProducer:  # noqa: ANN401 (aiokafka's own keyword arguments)
@@ -72,11 +72,13 @@ class Publisher:
                 runs.append((topic, partition, builder.record_count()))
                 pending.append(await self._producer.send_batch(builder, topic, partition=partition))
         # All are awaited, also after a failure, so that no future is left with an exception nobody saw.
-        outcomes = await asyncio.gather(*pending, return_exceptions=True)
-        for outcome in outcomes:
+        placed: list[Placed] = []
+        for run, outcome in zip(runs, await asyncio.gather(*pending, return_exceptions=True), strict=True):
             if isinstance(outcome, BaseException):
                 raise outcome
-        return [Placed(topic, partition, outcome.offset, count) for (topic, partition, count), outcome in zip(runs, outcomes, strict=True)]
+            topic, partition, count = run
+            placed.append(Placed(topic, partition, outcome.offset, count))
+        return placed
 
     def _build(self, records: list[Outgoing]) -> Iterable[Any]:
         builder = self._producer.create_batch()

@@ -14,8 +14,8 @@ from stream.errors import UsageError
 
 PREFIX = "FLAGSTREAM_"
 FILE = Path("flagstream.toml")
-NOT_SETTINGS = frozenset({"FLAGSTREAM_DATA"})
-"""Variables with our prefix that are no settings: FLAGSTREAM_DATA tells tests and training where data sets lie."""
+NOT_SETTINGS = frozenset({"FLAGSTREAM_DATA", "FLAGSTREAM_DEBUG"})
+"""Variables with our prefix that are no settings: where tests and training find data sets, and `--debug`."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -27,7 +27,9 @@ class Settings(BaseModel):
 
     broker: str | None = Field(None, description="Kafka bootstrap servers, host:port[,host:port…]; unset: the embedded broker of the demo")
     group: str = Field("flagstream", min_length=1, max_length=200, description="consumer group of the workers, and the name of their state")
-    prefix: str = Field("", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters")
+    prefix: str = Field(
+        "", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters"
+    )
     policy: Path | None = Field(None, description="policy file (TOML); unset: the one that comes with the program")
     models: Path | None = Field(None, description="folder of model bundles; unset: those that come with the program")
     state_dir: Path = Field(Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")

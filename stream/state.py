@@ -60,7 +60,7 @@ class StateTable(Table[bytes, bytes]):
             return False
         ends: dict[int, int] = {}
         for run in placed:
-            ends[run.partition] = max(ends.get(run.partition, -1), run.base + run.count - 1)
+            ends[run.partition] = max(ends.get(run.partition, -1), run.base + run.records - 1)
         for partition, end in ends.items():
             items = [(at.key, value) for at, value in writes.items() if at.partition == partition]
             self.data.apply(TP(topic, partition), items, end)  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ class StateTable(Table[bytes, bytes]):
     def restore(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
         """Apply a fetch of the changelog. Of two values of a key the one that had applied more input stays, so that the
         late write of a worker that had lost its partitions cannot roll a key back."""
-        recovery = self.app.tables.recovery
+        recovery = self.app.tables.recovery  # type: ignore[attr-defined]  # faust types the interface
         if tp not in recovery.active_tps:
             return
         seen = recovery.active_offsets.get(tp)

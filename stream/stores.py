@@ -28,7 +28,7 @@ class Partitions(Protocol):
         ...
 
 
-class MemoryPartitions(memory.Store):  # type: ignore[type-arg, misc]  # faust ships partial types
+class MemoryPartitions(memory.Store):  # type: ignore[type-arg]  # faust leaves it generic
     """In memory: gone with the process, restored from the changelog."""
 
     def __post_init__(self) -> None:
@@ -58,10 +58,12 @@ class MemoryPartitions(memory.Store):  # type: ignore[type-arg, misc]  # faust s
         """The changelog offset up to which `tp` is applied."""
         return self._offsets.get(tp)
 
-    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0  # noqa: ARG002 (Faust's)
+    ) -> None:
         """Forget the partitions that went elsewhere: they are restored if they come back."""
         for tp in revoked - assigned:
-            if tp.topic == self.table.changelog_topic_name:
+            if tp.topic == self.table.changelog_topic.get_topic_name():
                 self._partitions.pop(tp.partition, None)
                 self._offsets.pop(tp, None)
 
@@ -69,7 +71,7 @@ class MemoryPartitions(memory.Store):  # type: ignore[type-arg, misc]  # faust s
         """Nothing to do: partitions are kept apart from the start."""
 
 
-class RocksPartitions(rocksdb.Store):  # type: ignore[type-arg, misc]  # faust ships partial types
+class RocksPartitions(rocksdb.Store):
     """On disk, one RocksDB a partition: after a restart only the tail of the changelog is read."""
 
     def get_in(self, partition: int, key: bytes) -> bytes | None:

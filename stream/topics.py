@@ -1,26 +1,25 @@
-"""Topics on the broker: created from the table, and looked at."""
+"""Topics on the broker: created from the table, and looked at. Blocking; call it from a thread inside an event loop."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import TOPICS
 from stream.errors import BrokerError
 from stream.names import Names
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 BROKER_DEFAULT = -1
 """Replication factor: whatever the broker's own default is."""
+EARLIEST, LATEST = -2, -1
 MAX_MESSAGE_BYTES = {"dead-letters": "3145728"}
 """A dead letter holds a record of up to 1 MiB in base64."""
-ALREADY_THERE = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,45 +38,47 @@ def changelog_name(names: Names, group: str, table: str) -> str:
     return f"{names.wire(group)}-{table}-changelog"
 
 
-@asynccontextmanager
-async def admin(broker: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client. Raises `BrokerError` when the broker does not answer in `CONNECT_TIMEOUT_S`."""
-    client = AIOKafkaAdminClient(bootstrap_servers=broker, request_timeout_ms=int(CONNECT_TIMEOUT_S * 1000))
+@contextmanager
+def admin(broker: str) -> Iterator[KafkaAdminClient]:
+    """An admin client. Raises `BrokerError` when the broker does not answer in `CONNECT_TIMEOUT_S` or refuses."""
     try:
-        await asyncio.wait_for(client.start(), CONNECT_TIMEOUT_S)
+        client = KafkaAdminClient(
+            bootstrap_servers=broker.split(","), bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000), client_id="flagstream-admin"
+        )
     except (KafkaError, OSError, TimeoutError) as error:
-        await client.close()
         raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
     try:
         yield client
-    except KafkaError as error:
+    except (KafkaError, OSError) as error:
         raise BrokerError(f"the broker at {broker} refuses: {type(error).__name__}: {error}") from error
     finally:
-        await client.close()
+        client.close()
 
 
-async def create(broker: str, names: Names, *, replication: int = BROKER_DEFAULT) -> list[str]:
+def create(broker: str, names: Names, *, replication: int = BROKER_DEFAULT) -> list[str]:
     """Create what is missing of the table of topics; the names of those made. Raises `BrokerError`."""
-    wanted = [
-        NewTopic(
-            names.wire(topic.name), topic.partitions, replication,
-            topic_configs={
+    wanted = {
+        names.wire(topic.name): {
+            "num_partitions": topic.partitions,
+            "replication_factor": replication,
+            "configs": {
                 "retention.ms": str(topic.retention_ms),
                 **({"max.message.bytes": size} if (size := MAX_MESSAGE_BYTES.get(topic.name)) else {}),
             },
-        )
+        }
         for topic in TOPICS
-    ]
-    async with admin(broker) as client:
-        return await _create(client, wanted)
+    }
+    with admin(broker) as client:
+        return _create(client, wanted)
 
 
-async def create_changelog(broker: str, name: str, partitions: int, *, replication: int = BROKER_DEFAULT) -> None:
+def create_changelog(broker: str, name: str, partitions: int, *, replication: int = BROKER_DEFAULT) -> None:
     """Create the compacted topic behind a table, unless it is there. Raises `BrokerError`, also when it is there with
     another number of partitions: state and input would no longer lie together."""
-    async with admin(broker) as client:
-        await _create(client, [NewTopic(name, partitions, replication, topic_configs={"cleanup.policy": "compact"})])
-        found = (await _partition_counts(client, [name])).get(name)
+    wanted = {name: {"num_partitions": partitions, "replication_factor": replication, "configs": {"cleanup.policy": "compact"}}}
+    with admin(broker) as client:
+        _create(client, wanted)
+        found = _counts(client).get(name)
     if found not in (None, partitions):
         raise BrokerError(
             f"topic {name} has {found} partitions but its input has {partitions}: the state cannot follow; "
@@ -85,55 +86,51 @@ async def create_changelog(broker: str, name: str, partitions: int, *, replicati
         )
 
 
-async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic]) -> list[str]:
-    there = await _partition_counts(client, [topic.name for topic in wanted])
-    missing = [topic for topic in wanted if topic.name not in there]
+def _create(client: KafkaAdminClient, wanted: dict[str, Any]) -> list[str]:
+    there = _counts(client)
+    missing = {name: topic for name, topic in wanted.items() if name not in there}
     if not missing:
         return []
-    response = await client.create_topics(missing)
     made = []
-    for name, code, *rest in response.topic_errors:
-        if code == 0:
-            made.append(name)
-        elif code != ALREADY_THERE:
-            detail = rest[0] if rest and rest[0] else for_code(code).__name__
-            raise BrokerError(f"cannot create topic {name}: {detail}")
+    for topic in client.create_topics(missing, raise_errors=False)["topics"]:
+        error = for_code(topic["error_code"])
+        if topic["error_code"] == 0:
+            made.append(topic["name"])
+        elif error is not TopicAlreadyExistsError:
+            raise BrokerError(f"cannot create topic {topic['name']}: {topic.get('error_message') or error.__name__}")
+    client.wait_for_topics(list(missing))
     return made
 
 
-async def _partition_counts(client: AIOKafkaAdminClient, wanted: list[str]) -> dict[str, int]:
-    described = await client.describe_topics(wanted)
-    return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}
+def _counts(client: KafkaAdminClient) -> dict[str, int]:
+    # All topics: asking for one by name would create it on a broker that creates topics by itself.
+    return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics() if topic["error_code"] == 0}
 
 
-async def partition_counts(broker: str, names: Names) -> dict[str, int]:
+def partition_counts(broker: str, names: Names) -> dict[str, int]:
     """Partitions of each topic of the table that exists, by its name in the table. Raises `BrokerError`."""
-    async with admin(broker) as client:
-        found = await _partition_counts(client, [names.wire(topic.name) for topic in TOPICS])
-    return {names.table(wire): count for wire, count in found.items()}
+    with admin(broker) as client:
+        found = _counts(client)
+    return {topic.name: found[wire] for topic in TOPICS if (wire := names.wire(topic.name)) in found}
 
 
-async def states(broker: str, names: Names, group: str) -> list[TopicState]:
+def states(broker: str, names: Names, group: str) -> list[TopicState]:
     """The topics of the table that exist, with offsets, and the lag of `group` where it has committed. Raises `BrokerError`."""
-    counts = await partition_counts(broker, names)
-    async with admin(broker) as client:
-        committed: Mapping[TopicPartition, object] = await client.list_consumer_group_offsets(names.wire(group))
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker)
-    await consumer.start()
-    try:
-        found = []
-        for name, count in counts.items():
-            tps = [TopicPartition(names.wire(name), partition) for partition in range(count)]
-            first, end = await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-            offsets = {tp: getattr(committed[tp], "offset", -1) for tp in tps if tp in committed}
-            known = {tp: offset for tp, offset in offsets.items() if offset >= 0}
-            lag = sum(end[tp] - known.get(tp, first[tp]) for tp in tps) if known else None
-            found.append(
-                TopicState(
-                    name=names.wire(name), partitions=count, lag=lag,
-                    first_offsets=tuple(first[tp] for tp in tps), end_offsets=tuple(end[tp] for tp in tps),
-                )
-            )
-        return found
-    finally:
-        await consumer.stop()
+    with admin(broker) as client:
+        there = _counts(client)
+        committed = client.list_group_offsets(names.wire(group)).get(names.wire(group), {})
+        return [_state(client, wire, there[wire], committed) for topic in TOPICS if (wire := names.wire(topic.name)) in there]
+
+
+def _state(client: KafkaAdminClient, wire: str, partitions: int, committed: dict[TopicPartition, Any]) -> TopicState:
+    tps = [TopicPartition(wire, partition) for partition in range(partitions)]
+    first = {tp: found.offset for tp, found in client.list_partition_offsets(dict.fromkeys(tps, EARLIEST)).items()}
+    end = {tp: found.offset for tp, found in client.list_partition_offsets(dict.fromkeys(tps, LATEST)).items()}
+    known = {tp: committed[tp].offset for tp in tps if tp in committed and committed[tp].offset >= 0}
+    return TopicState(
+        name=wire,
+        partitions=partitions,
+        first_offsets=tuple(first[tp] for tp in tps),
+        end_offsets=tuple(end[tp] for tp in tps),
+        lag=sum(end[tp] - known.get(tp, first[tp]) for tp in tps) if known else None,
+    )

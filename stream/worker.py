@@ -56,14 +56,9 @@ def registrations(settings: Settings, names: Sequence[str]) -> list[Registration
 async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[str], None]) -> None:
     """Work until SIGTERM or SIGINT; then finish the batch in hand, commit and return. `on_ready` gets the address of the
     HTTP server. Raises `StreamError` when it cannot start or the Kafka client gives up; nothing is lost then either."""
-    broker, names = settings.need_broker(), Names(settings.prefix)
+    broker = settings.need_broker()
     registered = registrations(settings, agents)
-    await topics.create(broker, names)
-    partitions = await topics.partition_counts(broker, names)
-    for registration in registered:
-        if registration.stateful:
-            changelog = topics.changelog_name(names, settings.group, HISTORIES)
-            await topics.create_changelog(broker, changelog, partitions[registration.topic])
+    partitions = await asyncio.to_thread(_prepare_topics, settings, registered)
     producer = new_producer(broker)
     try:
         await producer.start()
@@ -75,6 +70,18 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
             await _serve(app, settings, on_ready)
     finally:
         await producer.stop()
+
+
+def _prepare_topics(settings: Settings, registered: Sequence[Registration]) -> dict[str, int]:
+    """Create what is missing, changelogs included; partitions of each topic of the table."""
+    broker, names = settings.need_broker(), Names(settings.prefix)
+    topics.create(broker, names)
+    partitions = topics.partition_counts(broker, names)
+    for registration in registered:
+        if registration.stateful:
+            changelog = topics.changelog_name(names, settings.group, HISTORIES)
+            topics.create_changelog(broker, changelog, partitions[registration.topic])
+    return partitions
 
 
 async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], None]) -> None:

@@ -1,0 +1,51 @@
+"""The bundles of a folder, for people: what they are and whether they are intact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from models.text import TextClassifier
+
+from models.bundle import ARTIFACTS, Bundle
+from models.errors import ModelError
+from models.fraud import FraudClassifier
+from stream.errors import StreamError, UsageError
+from stream.settings import Settings
+
+
+def listing(settings: Settings, *, load: bool = False) -> list[dict[str, Any]]:
+    """Name, digest, kind, labels and size of each bundle, verified; with `load` also loaded. Raises `StreamError` for the
+    first that is damaged, `UsageError` where there is no bundle at all."""
+    folder = settings.models or ARTIFACTS
+    found = sorted(path.parent for path in folder.glob("*/card.json"))
+    if not found:
+        raise UsageError(f"{folder}: no model bundles there")
+    rows = []
+    for path in found:
+        try:
+            bundle = Bundle.open(path)
+            if load:
+                (TextClassifier if bundle.card.kind == "message" else FraudClassifier).load(bundle)
+        except ModelError as error:
+            raise StreamError(f"model {error}") from error
+        rows.append(
+            {
+                "name": path.name,
+                "kind": bundle.card.kind,
+                "digest": bundle.digest,
+                "labels": [output.label for output in bundle.card.outputs],
+                "withheld": [entry.label for entry in bundle.card.withheld],
+                "bytes": sum(file.stat().st_size for file in path.iterdir()),
+            }
+        )
+    return rows
+
+
+def card(settings: Settings, name: str) -> str:
+    """The card of a bundle as JSON. Raises `UsageError` for a name that is not there."""
+    folder = settings.models or ARTIFACTS
+    try:
+        return Bundle.open(folder / name).card.model_dump_json(indent=2, exclude_defaults=True)
+    except ModelError as error:
+        known = ", ".join(sorted(path.parent.name for path in folder.glob("*/card.json")))
+        raise UsageError(f"{error}; there are: {known}") from error
