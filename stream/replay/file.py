@@ -1,0 +1,167 @@
+"""A JSONL or Parquet file as a source: spread over parts by entity and put in the order of event time, once, on disk."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic_core import PydanticSerializationError, to_json
+
+from schemas.codec import Position, RawRecord
+from schemas.labels import Kind
+from stream.errors import UsageError
+from stream.replay.fields import Fields, epoch_ms
+from stream.replay.source import Part
+from stream.replay.window import Bound
+
+PARTS = 8
+"""Parts that a file is spread over: enough for the cores of one machine. No result depends on it."""
+_PLACE = np.dtype([("at_ms", "<i8"), ("start", "<i8"), ("length", "<u4"), ("key", "<u2")])
+READ_ROWS = 10_000
+
+
+class _Line(NamedTuple):
+    at_ms: int | None
+    key: bytes
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """A file that was staged into `folder`; an offset is a record's place in its part, in the order of event time."""
+
+    folder: Path
+    topic: str
+    parts: tuple[Part, ...]
+    gaps: tuple[str, ...] = ()
+
+    def batches(self, part: Part, *, size: int, begin: int) -> Iterator[list[RawRecord]]:
+        """The records of `part` from `begin` on."""
+        places = np.load(self.folder / f"{part.number}.index.npy", mmap_mode="r")
+        with (self.folder / f"{part.number}.records").open("rb") as file:
+            for first in range(begin, part.end, size):
+                batch = []
+                for offset, place in enumerate(places[first : min(first + size, part.end)].tolist(), first):
+                    at_ms, start, length, key = place
+                    file.seek(start)
+                    raw = file.read(length)
+                    batch.append(RawRecord(Position(self.topic, part.number, offset), raw[:key] or None, raw[key:], at_ms))
+                yield batch
+
+
+def open_file(
+    path: Path, kind: Kind, *, folder: Path, fields: Fields,
+    since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None,
+) -> FileSource:
+    """The file at `path` staged into `folder`, bounded as a topic would be. Raises `UsageError` when it cannot be read."""
+    for option, where in (("--since", since), ("--until", until)):
+        if where is not None and where.at_ms is None:
+            raise UsageError(f"{option}: a file has no offsets; give a time")
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / f"{number}.records").open("wb")) for number in range(PARTS)]
+        indices = [stack.enter_context((folder / f"{number}.index").open("w+b")) for number in range(PARTS)]
+        latest, untimed = 0, 0
+        for line in _lines(path, kind, fields):
+            number = zlib.crc32(line.key) % PARTS
+            # What has no readable time cannot be judged either: it stays beside its neighbour and becomes a dead letter.
+            untimed += line.at_ms is None
+            latest = latest if line.at_ms is None else max(line.at_ms, 0)
+            key, start = line.key[:65_535], files[number].tell()
+            files[number].write(key + line.value)
+            indices[number].write(np.array((latest, start, len(key) + len(line.value), len(key)), _PLACE).tobytes())
+        for file in indices:
+            file.flush()
+    parts = tuple(_sorted(folder, number, since, until, warmup_ms) for number in range(PARTS))
+    if not any(part.records for part in parts):
+        raise UsageError(f"{path}: holds no records" + (" in that range" if since or until else ""))
+    if untimed and untimed == sum(part.end for part in parts):
+        raise UsageError(f"{path}: no row has a field occurred_at; map one with --field occurred_at=COLUMN")
+    return FileSource(folder=folder, topic=path.name[:256], parts=parts)
+
+
+def _sorted(folder: Path, number: int, since: Bound | None, until: Bound | None, warmup_ms: int | None) -> Part:
+    index = folder / f"{number}.index"
+    places = np.fromfile(index, _PLACE)
+    places = places[np.argsort(places["at_ms"], kind="stable")]
+    np.save(folder / f"{number}.index.npy", places)
+    index.unlink()
+    times = places["at_ms"]
+
+    def place(at_ms: int | None, default: int) -> int:
+        return default if at_ms is None else int(np.searchsorted(times, at_ms))
+
+    since_ms, until_ms = (None if where is None else where.at_ms for where in (since, until))
+    counted, end = place(since_ms, 0), place(until_ms, len(times))
+    start = 0 if warmup_ms is None or since_ms is None else place(since_ms - warmup_ms, 0)
+    counted = min(counted, end)
+    return Part(number=number, start=min(start, counted), counted=counted, end=end)
+
+
+def _lines(path: Path, kind: Kind, fields: Fields) -> Iterator[_Line]:
+    if path.suffix in (".jsonl", ".ndjson", ".json"):
+        return _jsonl(path, kind, fields)
+    if path.suffix in (".parquet", ".pq"):
+        return (_line(row, kind) for row in _parquet(path, fields))
+    raise UsageError(f"{path}: neither .jsonl nor .parquet")
+
+
+def _jsonl(path: Path, kind: Kind, fields: Fields) -> Iterator[_Line]:
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file):
+                text = raw.strip()
+                if not text:
+                    continue
+                try:
+                    row: Any = json.loads(text)
+                except (ValueError, RecursionError):
+                    row = None
+                if not isinstance(row, dict):
+                    yield _Line(None, b"", text)
+                elif fields.empty and "id" in row:
+                    yield _Line(epoch_ms(row.get("occurred_at")), _key(row, kind), text)
+                else:
+                    yield _line(fields.apply(row, number=number), kind)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _parquet(path: Path, fields: Fields) -> Iterable[dict[str, Any]]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise UsageError(f"{path}: reading Parquet needs the extra: pip install 'flagstream[parquet]'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(READ_ROWS):
+                for row in batch.to_pylist():
+                    yield fields.apply(row, number=number)
+                    number += 1
+    except (OSError, ArrowException) as error:
+        raise UsageError(f"{path}: cannot be read as Parquet: {error}") from error
+
+
+def _line(event: dict[str, Any], kind: Kind) -> _Line:
+    at = event.get("occurred_at")
+    if isinstance(at, datetime) and at.tzinfo is None:
+        event["occurred_at"] = at = at.replace(tzinfo=UTC)
+    try:
+        value = to_json(event)
+    except PydanticSerializationError:
+        # A lone surrogate or a value that JSON has not: the agent will say what is wrong with it.
+        value = json.dumps(event, default=str).encode()
+    return _Line(epoch_ms(at), _key(event, kind), value)
+
+
+def _key(event: dict[str, Any], kind: Kind) -> bytes:
+    entity = event.get("user_id") if kind == "message" else event.get("card_id") or event.get("account_id")
+    return str("" if entity is None else entity).encode("utf-8", "surrogatepass")

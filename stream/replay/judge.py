@@ -1,0 +1,109 @@
+"""Who judges in a replay: a model under a policy, as the same agent object that the worker runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agents.fraud import FraudAgent
+from agents.moderation import ModerationAgent
+from agents.protocol import Agent, State, StateKey
+from models import normalise
+from models.bundle import Bundle
+from models.errors import ModelError
+from models.fraud import FraudClassifier
+from models.text import TextClassifier
+from schemas.flag import Provenance
+from schemas.labels import Kind
+from schemas.policy import Policy
+from stream.errors import UsageError
+from stream.replay.record import Recorder
+
+
+class Histories:
+    """An agent's state in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[StateKey, bytes] = {}
+
+    def get(self, at: StateKey) -> bytes | None:
+        """The stored value, or None."""
+        return self.values.get(at)
+
+    def apply(self, writes: Mapping[StateKey, bytes]) -> None:
+        """Store what a batch caused."""
+        self.values.update(writes)
+
+
+class Judge(Protocol):
+    """Makes the agent of one side of a replay; can be pickled."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of its scores, in order."""
+        ...
+
+    @property
+    def policy(self) -> Policy:
+        """What decides."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """What scores."""
+        ...
+
+    def agent(self, state: State) -> tuple[Agent, Recorder]:
+        """A new agent in mode "replay" over `state`, and the recorder of its scores."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleJudge:
+    """A model bundle under a policy."""
+
+    kind: Kind
+    folder: Path
+    labels: tuple[str, ...]
+    model_digest: str
+    policy: Policy
+
+    def agent(self, state: State) -> tuple[Agent, Recorder]:
+        """A new agent over `state`. Raises `UsageError` when the bundle changed meanwhile or cannot be used."""
+        bundle = _open(self.folder)
+        if bundle.digest != self.model_digest:
+            raise UsageError(f"model {self.folder}: changed since the replay began")
+        model: Any
+        try:
+            model = TextClassifier.load(bundle) if self.kind == "message" else FraudClassifier.load(bundle)
+        except ModelError as error:
+            raise UsageError(f"model {error}") from error
+        recorder = Recorder(model)
+        scorer: Any = recorder
+        tier = bundle.card.name
+        if self.kind == "message":
+            provenance = Provenance(
+                model=bundle.digest, policy=self.policy.digest, normaliser=normalise.DIGEST,
+                tokenizer=bundle.card.files.get("tokenizer.json", "")[:16] or None,
+            )
+            return ModerationAgent(scorer, self.policy, provenance, tier=tier, mode="replay"), recorder
+        provenance = Provenance(model=bundle.digest, policy=self.policy.digest)
+        return FraudAgent(scorer, self.policy, state, provenance, tier=tier, mode="replay"), recorder
+
+
+def bundle_judge(folder: Path, policy: Policy, kind: Kind) -> BundleJudge:
+    """The judge with the bundle in `folder`. Raises `UsageError` when it cannot be used for events of `kind`."""
+    bundle = _open(folder)
+    if bundle.card.kind != kind:
+        raise UsageError(f"model {folder}: is for {bundle.card.kind}s, but the history holds {kind}s")
+    labels = tuple(output.label for output in bundle.card.outputs)
+    return BundleJudge(kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy)
+
+
+def _open(folder: Path) -> Bundle:
+    try:
+        return Bundle.open(folder)
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error

@@ -1,0 +1,106 @@
+"""What somebody asks of a replay, and the folder in which one run keeps what it found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from schemas.labels import Kind
+from stream.errors import StreamError, UsageError
+from stream.replay.source import Part
+
+RUNS = Path(".flagstream/replay")
+MANIFEST = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The words of the command line. Either `topic` or `file` is set; `folder` is where the run is kept (None: under `RUNS`)."""
+
+    topic: str | None = None
+    file: Path | None = None
+    kind: Kind | None = None
+    fields: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
+    warmup: str | None = None
+    model: Path | None = None
+    against: str | None = None
+    verdicts: str | None = None
+    flags: Path | None = None
+    report: Path | None = None
+    folder: Path | None = None
+    resume: bool = False
+    processes: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the stretch of history asked for: equal requests are the same run."""
+        words = [self.topic, self.file and str(self.file.resolve()), self.kind, self.fields, self.since, self.until, self.warmup]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a run is of: a resumed one must be of the same. `parts` are fixed at its start, although a topic grows."""
+
+    identity: str
+    kind: Kind
+    topic: str
+    started_at: str
+    labels: tuple[str, ...]
+    against_labels: tuple[str, ...]
+    model: str
+    policy: str
+    parts: tuple[Part, ...]
+    gaps: tuple[str, ...]
+
+    @property
+    def at(self) -> datetime:
+        """When the run began."""
+        return datetime.fromisoformat(self.started_at)
+
+    def save(self, folder: Path) -> None:
+        """Write it into the run's folder."""
+        fresh = folder / f"{MANIFEST}.new"
+        fresh.write_text(json.dumps(asdict(self)))
+        fresh.replace(folder / MANIFEST)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The manifest of a run. Raises `UsageError` when `folder` holds none, `StreamError` when it is damaged."""
+        try:
+            found: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+            found["parts"] = tuple(Part(**part) for part in found["parts"])
+            for name in ("labels", "against_labels", "gaps"):
+                found[name] = tuple(found[name])
+            return cls(**found)
+        except FileNotFoundError:
+            raise UsageError(f"{folder}: holds no replay") from None
+        except (ValueError, TypeError, KeyError) as error:
+            raise StreamError(f"{folder / MANIFEST}: damaged, or of another version; start the replay anew") from error
+
+
+def clear(folder: Path) -> None:
+    """Make `folder` an empty one for a run. Raises `UsageError` when it holds anything but an earlier run."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise UsageError(f"{folder}: exists and is not the folder of a replay")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def new_manifest(
+    *, identity: str, kind: Kind, topic: str, parts: Sequence[Part], gaps: Sequence[str], labels: tuple[str, ...],
+    against_labels: tuple[str, ...], model: str, policy: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Manifest:
+    """The manifest of a run that starts now."""
+    return Manifest(
+        identity=identity, kind=kind, topic=topic, started_at=clock().isoformat(), labels=labels, against_labels=against_labels,
+        model=model, policy=policy, parts=tuple(parts), gaps=tuple(gaps),
+    )

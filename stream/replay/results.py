@@ -1,0 +1,97 @@
+"""A finished (or stopped) run as it lies in its folder: its counts, its rows, its flags."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from stream.errors import UsageError
+from stream.replay import checkpoint
+from stream.replay.checkpoint import PartFiles
+from stream.replay.request import Manifest
+from stream.replay.rows import CHUNK, Rows, map_rows, row_type
+from stream.replay.segments import BY_NAME, OTHER
+from stream.replay.tally import Tally
+
+
+class Chunk(NamedTuple):
+    """Rows of one part; a segment's code is the place of its name in `Results.names`."""
+
+    part: int
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What a run found. `complete` is false when some part was not read to its end."""
+
+    folder: Path
+    manifest: Manifest
+    tally: Tally
+    complete: bool
+    names: dict[str, list[str]]
+    _parts: tuple[tuple[PartFiles, dict[str, np.ndarray[tuple[int], np.dtype[np.uint16]]], int], ...]
+
+    @property
+    def count(self) -> int:
+        """Rows: events that were scored, or tried."""
+        return sum(size for _, _, size in self._parts)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All rows, a bounded number at a time, part by part in the order of the history."""
+        kind = row_type(len(self.manifest.labels), len(self.manifest.against_labels))
+        for files, codes, size in self._parts:
+            mapped = map_rows(files.rows, kind)[:size]
+            for first in range(0, size, CHUNK):
+                rows = np.array(mapped[first : first + CHUNK])
+                for segment in BY_NAME:
+                    rows[segment] = codes[segment][rows[segment]]
+                yield Chunk(files.number, rows)
+
+    def write_flags(self, path: Path) -> None:
+        """The flags as JSON lines, part by part in the order of the history. Raises `UsageError` when `path` cannot be written."""
+        try:
+            with path.open("wb") as out:
+                for files, _, _ in self._parts:
+                    if files.flags.exists():
+                        with files.flags.open("rb") as part:
+                            shutil.copyfileobj(part, out)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def open_results(folder: Path) -> Results:
+    """The run in `folder`. Raises `UsageError` when there is none."""
+    manifest = Manifest.load(folder)
+    kind = row_type(len(manifest.labels), len(manifest.against_labels))
+    places: dict[str, dict[str, int]] = {segment: {} for segment in BY_NAME}
+    tallies, parts, complete = [], [], True
+    for part in manifest.parts:
+        files = PartFiles(folder, part.number)
+        found = checkpoint.load(files)
+        if found is None:
+            complete = complete and not part.records
+            continue
+        complete = complete and found.complete
+        tallies.append(found.tally)
+        codes = {segment: _merged(places[segment], names) for segment, names in found.segments.names.items()}
+        # What lies beyond the checkpoint was written by a run that was killed.
+        for path, size in ((files.rows, found.rows_bytes), (files.flags, found.flags_bytes)):
+            with path.open("r+b") as file:
+                file.truncate(size)
+        parts.append((files, codes, found.rows_bytes // kind.itemsize))
+    return Results(
+        folder=folder, manifest=manifest, tally=Tally.total(tallies), complete=complete,
+        names={segment: list(known) for segment, known in places.items()}, _parts=tuple(parts),
+    )
+
+
+def _merged(known: dict[str, int], names: list[str]) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
+    """Codes of a part to codes of the whole."""
+    room = np.iinfo(np.uint16).max
+    return np.array([known.setdefault(name if len(known) < room else OTHER, len(known)) for name in names], np.uint16)

@@ -1,0 +1,112 @@
+"""`flagstream replay`: a request to its results."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.bundle import ARTIFACTS
+from schemas.labels import Kind
+from schemas.topics import BY_NAME
+from stream.errors import UsageError
+from stream.load import BUNDLES, load_policy
+from stream.names import Names
+from stream.replay.drive import Show, drive
+from stream.replay.fields import Fields
+from stream.replay.file import FileSource, open_file
+from stream.replay.judge import Judge, bundle_judge
+from stream.replay.part import Job
+from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
+from stream.replay.results import Results, open_results
+from stream.replay.summary import Summary
+from stream.replay.topic import TopicSource, open_topic
+from stream.replay.window import bound, span_ms
+from stream.settings import Settings
+
+WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
+"""How much of the history before --since rebuilds the state, unless --warmup says otherwise."""
+FLAGS = "flags"
+"""The word after --against for the flags that were published."""
+
+
+def replay(settings: Settings, request: Request, *, show: Show = lambda _: None) -> Summary:
+    """Judge the history that `request` names and sum it up. `show` gets the progress. Ctrl-C ends it early with a summary
+    marked incomplete; the same request with `resume` goes on from there. Raises `StreamError`, of which `UsageError` when
+    something named is missing or wrong. Never writes to a topic."""
+    started_s = time.monotonic()
+    kind = _kind(settings, request)
+    policy = load_policy(settings)
+    judge = bundle_judge(request.model or (settings.models or ARTIFACTS) / BUNDLES[kind], policy, kind)
+    results = run(settings, request, kind=kind, judge=judge, against=None, show=show)
+    if request.flags is not None:
+        results.write_flags(request.flags)
+    return Summary.of(results, seconds=time.monotonic() - started_s)
+
+
+def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, against: Judge | None, show: Show) -> Results:
+    """Judge, and leave everything found in the run's folder. `against` is a second model to judge beside. Raises `StreamError`."""
+    folder = request.folder or RUNS / request.fingerprint
+    identity = _identity(request, judge, against)
+    if request.resume:
+        manifest = Manifest.load(folder)
+        if manifest.identity != identity:
+            raise UsageError(f"{folder}: is a replay of another range, model or policy; start anew without --resume")
+        source = _again(settings, request, folder, manifest)
+    else:
+        clear(folder)
+        source = _source(settings, request, kind, folder)
+        manifest = new_manifest(
+            identity=identity, kind=kind, topic=source.topic, parts=source.parts, gaps=source.gaps, labels=judge.labels,
+            against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
+        )
+        manifest.save(folder)
+    job = Job(source=source, kind=kind, judge=judge, against=against, folder=folder, at=manifest.at)
+    drive(job, processes=request.processes or os.cpu_count() or 1, show=show)
+    return open_results(folder)
+
+
+def _kind(settings: Settings, request: Request) -> Kind:
+    if (request.topic is None) == (request.file is None):
+        raise UsageError("give either a topic (--topic) or a file (--input)")
+    if request.kind is not None:
+        return request.kind
+    if request.topic is not None:
+        named: dict[str, Kind] = {"messages": "message", "transactions": "transaction"}
+        found = named.get(Names(settings.prefix).table(request.topic))
+        if found is not None:
+            return found
+    raise UsageError(f"what does {request.topic or request.file} hold? say --kind message or --kind transaction")
+
+
+def _wire(settings: Settings, topic: str) -> str:
+    """The name on the broker: one of the table's gets the prefix, any other is taken as it is."""
+    return Names(settings.prefix).wire(topic) if topic in BY_NAME else topic
+
+
+def _source(settings: Settings, request: Request, kind: Kind, folder: Path) -> TopicSource | FileSource:
+    now = datetime.now(UTC)
+    limits: dict[str, Any] = {
+        "since": bound(request.since, name="--since", now=now),
+        "until": bound(request.until, name="--until", now=now),
+        "warmup_ms": span_ms(request.warmup or WARMUP[kind], name="--warmup"),
+    }
+    if request.topic is not None:
+        return open_topic(settings.need_broker(), _wire(settings, request.topic), **limits)
+    assert request.file is not None
+    return open_file(request.file, kind, folder=folder / "input", fields=Fields.of(request.fields), **limits)
+
+
+def _again(settings: Settings, request: Request, folder: Path, manifest: Manifest) -> TopicSource | FileSource:
+    if request.topic is not None:
+        return TopicSource(broker=settings.need_broker(), topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
+    return FileSource(folder=folder / "input", topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
+
+
+def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
+    other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
+    return f"{request.fingerprint}/{judge.model_digest}/{judge.policy.digest}/{other}"
+
+

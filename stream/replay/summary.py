@@ -1,0 +1,45 @@
+"""The counts of a run as one document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from stream.replay.results import Results
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a replay found, for `--json`. `events` were read (those that only warmed up apart); `decisions` counts flags, so an
+    event that is neither in it nor among `dead_letters` was allowed."""
+
+    results: Results
+    seconds: float
+
+    @classmethod
+    def of(cls, results: Results, *, seconds: float) -> Self:
+        """The summary of `results`, which took `seconds`."""
+        return cls(results=results, seconds=seconds)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document."""
+        tally, manifest = self.results.tally, self.results.manifest
+        return {
+            "events": tally.events,
+            "flags": tally.flags,
+            "dead_letters": tally.dead_letters,
+            "by_label": dict(sorted(tally.by_label.items())),
+            "decisions": dict(sorted(tally.decisions.items())),
+            "seconds": round(self.seconds, 3),
+            "events_per_s": round((tally.events + tally.warmup) / self.seconds, 1) if self.seconds else None,
+            "complete": self.results.complete,
+            "warmup": tally.warmup,
+            "redelivered": tally.redelivered,
+            "faults": dict(tally.faults.most_common()),
+            "gaps": list(manifest.gaps),
+            "kind": manifest.kind,
+            "source": manifest.topic,
+            "model": manifest.model,
+            "policy": manifest.policy,
+            "run": str(self.results.folder),
+        }

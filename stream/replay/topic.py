@@ -1,0 +1,134 @@
+"""A topic as a source: read by assignment, without a group, up to the end offsets that it had at the start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from schemas.codec import Position, RawRecord
+from stream.errors import BrokerError, UsageError
+from stream.replay.source import Part
+from stream.replay.window import Bound
+
+POLL_MS = 500
+SILENCE_S = 60.0
+"""How long the broker may answer nothing before the replay gives up."""
+FETCH_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSource:
+    """A stretch of one topic; `topic` is its name on the wire."""
+
+    broker: str
+    topic: str
+    parts: tuple[Part, ...]
+    gaps: tuple[str, ...] = ()
+    """What was asked for and is no longer there, in words."""
+
+    def batches(self, part: Part, *, size: int, begin: int) -> Iterator[list[RawRecord]]:
+        """The records of `part` from offset `begin` on. Raises `BrokerError`."""
+        if begin >= part.end:
+            return
+        place = TopicPartition(self.topic, part.number)
+        with _consumer(self.broker) as consumer:
+            consumer.assign([place])
+            consumer.seek(place, begin)
+            heard_s = time.monotonic()
+            while consumer.position(place) < part.end:
+                fetched = consumer.poll(timeout_ms=POLL_MS, max_records=size).get(place, ())
+                records = [
+                    RawRecord(Position(self.topic, part.number, one.offset), one.key, one.value, one.timestamp)
+                    for one in fetched if one.offset < part.end
+                ]
+                if records:
+                    heard_s = time.monotonic()
+                    yield records
+                    # The time that the caller took is not the broker's silence.
+                    heard_s = max(heard_s, time.monotonic())
+                elif not fetched and time.monotonic() - heard_s > SILENCE_S:
+                    raise BrokerError(f"{self.topic}/{part.number}: nothing came from {self.broker} for {SILENCE_S:.0f} s")
+
+
+def open_topic(
+    broker: str, topic: str, *, since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None
+) -> TopicSource:
+    """The stretch of `topic` from `since` (else its beginning) to `until` (else its end now), read from `warmup_ms` before
+    (None: from its beginning) to rebuild the state. Raises `UsageError` when there is no such topic, `BrokerError`."""
+    with _consumer(broker) as consumer:
+        found = consumer.partitions_for_topic(topic)
+        if not found:
+            known = sorted(name for name in consumer.topics() if not name.startswith("__"))
+            raise UsageError(f"no topic {topic!r} on {broker}; there are: {', '.join(known) or 'none'}")
+        places = [TopicPartition(topic, number) for number in sorted(found)]
+        first, end = consumer.beginning_offsets(places), consumer.end_offsets(places)
+        counted = _resolve(consumer, places, since, first, end)
+        stop = _resolve(consumer, places, until, end, end)
+        earlier = None if warmup_ms is None or since is None or since.at_ms is None else Bound(at_ms=since.at_ms - warmup_ms)
+        start = counted if warmup_ms == 0 else _resolve(consumer, places, earlier, first, end)
+    parts, gaps = [], []
+    for place in places:
+        low, high = first[place], max(first[place], min(stop[place], end[place]))
+        wanted = counted[place]
+        if wanted < low:
+            gaps.append(f"partition {place.partition}: offsets {wanted} to {low - 1} are no longer kept by the broker")
+        counts = min(max(wanted, low), high)
+        parts.append(Part(number=place.partition, start=min(max(start[place], low), counts), counted=counts, end=high))
+    return TopicSource(broker=broker, topic=topic, parts=tuple(parts), gaps=tuple(gaps))
+
+
+def read_all(broker: str, topic: str) -> Iterator[list[RawRecord]]:
+    """The records of the whole topic, partition after partition; nothing where there is no such topic. Raises `BrokerError`."""
+    try:
+        source = open_topic(broker, topic)
+    except UsageError:
+        return
+    for part in source.parts:
+        yield from source.batches(part, size=4_000, begin=part.start)
+
+
+def _resolve(
+    consumer: Any,  # noqa: ANN401 (kafka-python is untyped)
+    places: list[TopicPartition],
+    wanted: Bound | None,
+    default: dict[TopicPartition, int],
+    end: dict[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    if wanted is None:
+        return dict(default)
+    if wanted.at_ms is None:
+        offsets = {place: wanted.offset_in(place.partition) for place in places}
+        return {place: default[place] if offset is None else offset for place, offset in offsets.items()}
+    found = consumer.offsets_for_times(dict.fromkeys(places, max(0, wanted.at_ms)))
+    # No answer: every record is older.
+    return {place: end[place] if found.get(place) is None else found[place].offset for place in places}
+
+
+@contextmanager
+def _consumer(broker: str, *, connect: Callable[..., Any] = KafkaConsumer) -> Iterator[Any]:
+    try:
+        consumer = connect(
+            bootstrap_servers=broker.split(","),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=2 * FETCH_BYTES,
+        )
+    except (KafkaError, OSError) as error:
+        raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
+    try:
+        yield consumer
+    except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+        raise BrokerError("the broker deleted records while they were being replayed: start again, with a later --since") from error
+    except KafkaError as error:
+        raise BrokerError(f"the broker at {broker} refuses: {type(error).__name__}: {error}") from error
+    finally:
+        consumer.close(autocommit=False)
