@@ -8,16 +8,14 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError as ClientError
-
 from deploy.kafka.errors import KafkaStartError
 from deploy.kafka.jars import java, ready_jars
+from deploy.kafka.metadata import known_brokers
 from deploy.kafka.node import Node, wait_until_stopped
 from deploy.kafka.properties import Ports, node_properties
 
@@ -102,22 +100,12 @@ def free_ports(nodes: int, *, first: int = 0) -> list[Ports]:
     return [Ports(clients=taken[2 * number], controller=taken[2 * number + 1]) for number in range(nodes)]
 
 
-def _answers(nodes: list[Node]) -> bool:
-    """Whether each node answers a metadata request and knows all the others."""
-    for node in nodes:
-        try:
-            client = KafkaAdminClient(bootstrap_servers=node.address, bootstrap_timeout_ms=2000, request_timeout_ms=5000)
-        except (ClientError, OSError):
-            return False
-        try:
-            found = client.describe_cluster()
-        except (ClientError, OSError):
-            return False
-        finally:
-            client.close()
-        if len(found["brokers"]) < len(nodes) or found["controller_id"] < 1:
-            return False
-    return True
+def _answers(nodes: Sequence[Node]) -> bool:
+    """Whether each of these nodes answers a metadata request and knows all the others."""
+    try:
+        return all(known_brokers(node.host, node.port) >= {other.number for other in nodes} for node in nodes)
+    except OSError:
+        return False
 
 
 def _cluster_id(folder: Path) -> str:

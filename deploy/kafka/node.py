@@ -25,7 +25,8 @@ class Node:
         self, number: int, *, java: Path, jars: Path, folder: Path, properties: Mapping[str, str], port: int, environ: Mapping[str, str]
     ) -> None:
         self.number = number
-        self.address = f"127.0.0.1:{port}"
+        self.host, self.port = "127.0.0.1", port
+        self.address = f"{self.host}:{port}"
         self.log = folder / "server.log"
         self._file = folder / "server.properties"
         self._java = [
