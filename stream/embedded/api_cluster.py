@@ -14,9 +14,7 @@ _GROUP, _TRANSACTION = 0, 1  # what a coordinator is asked for
 
 async def find_coordinator(node: Node, client: Client, request: Any) -> Any:
     if request.key_type == _TRANSACTION:
-        raise Refused(
-            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker"
-        )
+        raise Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker")
     if request.key_type != _GROUP:
         raise Refused(ErrorCode.INVALID_REQUEST)
     return FindCoordinatorResponse(error_code=0, error_message=None, node_id=NODE_ID, host=node.host, port=node.port)
@@ -24,6 +22,4 @@ async def find_coordinator(node: Node, client: Client, request: Any) -> Any:
 
 async def describe_cluster(node: Node, client: Client, request: Any) -> Any:
     broker = DescribeClusterResponse.DescribeClusterBroker(broker_id=NODE_ID, host=node.host, port=node.port)
-    return DescribeClusterResponse(
-        error_code=0, cluster_id=node.cluster_id, controller_id=NODE_ID, brokers=[broker]
-    )
+    return DescribeClusterResponse(error_code=0, cluster_id=node.cluster_id, controller_id=NODE_ID, brokers=[broker])

@@ -14,9 +14,10 @@ from kafka.protocol.consumer import (
 )
 
 from stream.embedded.errors import ErrorCode, Refused
-from stream.embedded.group import Group, Joining, MemberIdRequired, State
+from stream.embedded.group import Group, MemberIdRequired, State
 from stream.embedded.node import Client, Node
 from stream.embedded.offsets import Committed, Place
+from stream.embedded.roster import Joining
 
 _ID_REQUIRED_FROM = 4  # the JoinGroup version from which a client is told its id before it joins
 
@@ -39,9 +40,7 @@ async def join_group(node: Node, client: Client, request: Any) -> Any:
     try:
         joined = await group.join(request.member_id, about, id_required=client.version >= _ID_REQUIRED_FROM)
     except MemberIdRequired as required:
-        return JoinGroupResponse(
-            error_code=required.code, member_id=required.member_id, protocol_name="", leader="", members=[]
-        )
+        return JoinGroupResponse(error_code=required.code, member_id=required.member_id, protocol_name="", leader="", members=[])
     member = JoinGroupResponse.JoinGroupResponseMember
     return JoinGroupResponse(
         error_code=0,
@@ -56,7 +55,7 @@ async def join_group(node: Node, client: Client, request: Any) -> Any:
                 group_instance_id=each.about.instance_id,
                 metadata=each.about.protocols[joined.protocol],
             )
-            for each in joined.members.values()
+            for each in joined.members
         ],
     )
 
@@ -72,9 +71,7 @@ async def sync_group(node: Node, client: Client, request: Any) -> Any:
     group = _known(node, request.group_id)
     assignments = {each.member_id: each.assignment for each in request.assignments}
     assignment = await group.sync(request.member_id, request.generation_id, request.group_instance_id, assignments)
-    return SyncGroupResponse(
-        error_code=0, protocol_type=group.protocol_type, protocol_name=group.protocol, assignment=assignment
-    )
+    return SyncGroupResponse(error_code=0, protocol_type=group.protocol_type, protocol_name=group.protocol, assignment=assignment)
 
 
 async def heartbeat(node: Node, client: Client, request: Any) -> Any:
@@ -95,11 +92,7 @@ async def leave_group(node: Node, client: Client, request: Any) -> Any:
             group.leave(each.member_id, each.group_instance_id)
         except Refused as refusal:
             code = refusal.code
-        left.append(
-            LeaveGroupResponse.MemberResponse(
-                member_id=each.member_id, group_instance_id=each.group_instance_id, error_code=code
-            )
-        )
+        left.append(LeaveGroupResponse.MemberResponse(member_id=each.member_id, group_instance_id=each.group_instance_id, error_code=code))
     return LeaveGroupResponse(error_code=0, members=left)
 
 
@@ -186,8 +179,7 @@ async def offset_delete(node: Node, client: Client, request: Any) -> Any:
         topic(
             name=each.name,
             partitions=[
-                topic.OffsetDeleteResponsePartition(partition_index=part.partition_index, error_code=0)
-                for part in each.partitions
+                topic.OffsetDeleteResponsePartition(partition_index=part.partition_index, error_code=0) for part in each.partitions
             ],
         )
         for each in request.topics
@@ -225,9 +217,7 @@ def _described(node: Node, group_id: str) -> Any:
     if group is None:
         state = State.EMPTY if node.offsets.of(group_id) else State.DEAD
         kind = "consumer" if state is State.EMPTY else ""
-        return described(
-            error_code=0, group_id=group_id, group_state=state.value, protocol_type=kind, protocol_data="", members=[]
-        )
+        return described(error_code=0, group_id=group_id, group_state=state.value, protocol_type=kind, protocol_data="", members=[])
     return described(
         error_code=0,
         group_id=group_id,
@@ -243,7 +233,7 @@ def _described(node: Node, group_id: str) -> Any:
                 member_metadata=each.about.protocols.get(group.protocol, b""),
                 member_assignment=each.assignment,
             )
-            for each in group.members.values()
+            for each in group.members
         ],
     )
 

@@ -83,9 +83,7 @@ async def fetch(node: Node, client: Client, request: Any) -> Encoded:
         left = deadline - loop.time()
         if count >= request.min_bytes or failed or left <= 0:
             return encode_fetch(client.version, ErrorCode.NONE, topics)
-        logs = [
-            node.topics.log(topic.topic, part.partition) for topic in request.topics for part in topic.partitions
-        ]
+        logs = [node.topics.log(topic.topic, part.partition) for topic in request.topics for part in topic.partitions]
         waiter = Waiter(max(request.min_bytes - count, 1), loop.create_future())
         for log in logs:
             log.waiters.add(waiter)
@@ -128,8 +126,7 @@ def _read(node: Node, request: Any) -> tuple[list[tuple[str, list[Fetched]]], in
 async def list_offsets(node: Node, client: Client, request: Any) -> Any:
     answer = ListOffsetsResponse.ListOffsetsTopicResponse
     topics = [
-        answer(name=topic.name, partitions=[_offset_at(node, topic.name, part) for part in topic.partitions])
-        for topic in request.topics
+        answer(name=topic.name, partitions=[_offset_at(node, topic.name, part) for part in topic.partitions]) for topic in request.topics
     ]
     return ListOffsetsResponse(topics=topics)
 
@@ -150,9 +147,7 @@ def _offset_at(node: Node, name: str, part: Any) -> Any:
     except Refused as refusal:
         return answer(partition_index=part.partition_index, error_code=refusal.code, offset=-1, timestamp=-1)
     offset, timestamp = found or (-1, -1)
-    return answer(
-        partition_index=part.partition_index, error_code=0, offset=offset, timestamp=timestamp, leader_epoch=0
-    )
+    return answer(partition_index=part.partition_index, error_code=0, offset=offset, timestamp=timestamp, leader_epoch=0)
 
 
 async def init_producer_id(node: Node, client: Client, request: Any) -> Any:
@@ -162,9 +157,7 @@ async def init_producer_id(node: Node, client: Client, request: Any) -> Any:
 
 
 def _no_transactions() -> None:
-    raise Refused(
-        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker"
-    )
+    raise Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker")
 
 
 async def delete_records(node: Node, client: Client, request: Any) -> Any:

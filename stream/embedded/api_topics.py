@@ -103,9 +103,7 @@ def _created(node: Node, asked: Any, *, only_check: bool) -> Any:
     answer = CreateTopicsResponse.CreatableTopicResult
     if only_check:
         node.topics.check_new(asked.name, partitions, overrides)
-        return answer(
-            name=asked.name, error_code=0, num_partitions=partitions, replication_factor=1, configs=[]
-        )
+        return answer(name=asked.name, error_code=0, num_partitions=partitions, replication_factor=1, configs=[])
     topic = node.topics.create(asked.name, partitions, overrides, now_ms=node.now_ms())
     described = [
         answer.CreatableTopicConfigs(name=name, value=value, read_only=False, config_source=source, is_sensitive=False)

@@ -161,9 +161,7 @@ def build(entries: Iterable[tuple[bytes, bytes | None]], *, at_ms: int) -> bytes
         record += b"\0"
         body += _write_varint(len(record)) + record
         count += 1
-    out = bytearray(
-        _HEADER.pack(0, HEADER_BYTES - 12 + len(body), 0, 2, 0, 0, count - 1, at_ms, at_ms, -1, -1, -1, count)
-    )
+    out = bytearray(_HEADER.pack(0, HEADER_BYTES - 12 + len(body), 0, 2, 0, 0, count - 1, at_ms, at_ms, -1, -1, -1, count))
     out += body
     struct.pack_into(">I", out, _CRC_AT, crc32c(memoryview(out)[_BODY_AT:]))
     return bytes(out)

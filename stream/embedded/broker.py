@@ -50,7 +50,7 @@ class EmbeddedBroker:
         self._host, self._port = host, port
         self._server: asyncio.Server | None = None
         self._lock: IO[str] | None = None
-        self._cleanup: Cleanup
+        self.cleanup: Cleanup
 
     @property
     def address(self) -> str:
@@ -76,8 +76,8 @@ class EmbeddedBroker:
         self.node.port = listener.getsockname()[1]
         self.connections = Connections(self.node)
         self.faults.attach(self)
-        self._cleanup = Cleanup(self.node)
-        self._cleanup.start()
+        self.cleanup = Cleanup(self.node)
+        self.cleanup.start()
         self._server = await asyncio.start_server(self.connections.accept, sock=listener, limit=_READ_BUFFER)
         logger.info("broker.ready", address=self.address, topics=sum(1 for _ in self.node.topics))
 
@@ -86,7 +86,7 @@ class EmbeddedBroker:
         if self._server is None:
             return
         self._server.close()
-        await self._cleanup.stop()
+        await self.cleanup.stop()
         await self.connections.close()
         self._server = None
         self.node.close()
@@ -98,9 +98,7 @@ class EmbeddedBroker:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.stop()
 
     def _check_host(self) -> None:
@@ -109,9 +107,7 @@ class EmbeddedBroker:
         with contextlib.suppress(ValueError):
             if ipaddress.ip_address(self._host).is_loopback:
                 return
-        raise BrokerStartError(
-            f"{self._host} is no loopback address: the broker has no access control; set allow_remote if you mean it"
-        )
+        raise BrokerStartError(f"{self._host} is no loopback address: the broker has no access control; set allow_remote if you mean it")
 
 
 def _lock(data_dir: Path) -> IO[str]:

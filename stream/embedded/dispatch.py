@@ -20,9 +20,7 @@ async def api_versions(node: Node, client: Client, request: Any) -> Any:
 def versions(error: ErrorCode = ErrorCode.NONE) -> Any:
     """The table below, as clients ask for it."""
     answer = metadata.ApiVersionsResponse
-    spoken = [
-        answer.ApiVersion(api_key=api.key, min_version=api.advertised_from, max_version=api.to) for api in APIS
-    ]
+    spoken = [answer.ApiVersion(api_key=api.key, min_version=api.advertised_from, max_version=api.to) for api in APIS]
     return answer(error_code=error, api_keys=spoken)
 
 

@@ -145,7 +145,7 @@ class Faults:
     def _expire(self, group_id: str, member_id: str | None) -> None:
         assert self._broker is not None
         group = self._broker.node.groups[group_id]
-        for each in [member_id] if member_id else list(group.members):
+        for each in [member_id] if member_id else [member.id for member in group.members]:
             group.expire(each)
 
     def _in_loop(self, call: Callable[[], T]) -> T:

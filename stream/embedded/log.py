@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import json
 import os
 from bisect import bisect_right
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import structlog
 
 from stream.embedded import batch
 from stream.embedded.errors import ErrorCode, Refused
-from stream.embedded.producers import Producers
+from stream.embedded.recovery import recover, save_producers
 from stream.embedded.segment import Segment, write_durably
 from stream.embedded.settings import BrokerSettings
 
@@ -37,90 +37,36 @@ class Waiter:
 class PartitionLog:
     """Appends, reads and looks up record batches of one partition. Used from one event loop only."""
 
-    def __init__(self, directory: Path, settings: BrokerSettings, *, now_ms: int) -> None:
+    def __init__(self, directory: Path, settings: BrokerSettings, disk: Executor, *, now_ms: int) -> None:
+        """`disk` runs what waits for the disk: flushes, and sealing a segment that is full."""
         self.directory = directory
-        self.settings = settings
         self.segment_bytes = settings.segment_bytes
-        self.start = 0
-        self.segments: list[Segment] = []
-        self.producers = Producers()
         self.waiters: set[Waiter] = set()
-        self.paused = False
+        self._index_interval = settings.index_interval_bytes
+        self._disk = disk
         self._hints: dict[int, tuple[Segment, int]] = {}
-        self._flushed = 0
+        self._sealing: list[Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._open(now_ms)
-
-    # -- start and end
-
-    def _open(self, now_ms: int) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for leftover in (*self.directory.glob("*.new"), *self.directory.glob("*.cleaned")):
-            leftover.unlink()
-        bases = sorted(int(path.stem) for path in self.directory.glob("*.log"))
-        replay_from = self._load_producers()
-        for base in bases:
-            segment = self._segment(base)
-            if self.segments and base < self.segments[-1].end:
-                # Compaction merged this one into its predecessor and was stopped before it could remove it.
-                segment.delete()
-                continue
-            trusted = segment.load_index()
-            if not trusted or replay_from < segment.end:
-                for header in segment.recover(verify=not trusted):
-                    if header.last_offset >= replay_from:
-                        self.producers.appended(header, header.base_offset, at_ms=now_ms)
-                self._cut_tail(segment)
-            self.segments.append(segment)
-        if not self.segments:
-            self.segments.append(self._segment(0))
-        self.start = max(self._load_start(), self.segments[0].base)
-        active = self.segments[-1]
-        active.index_path.unlink(missing_ok=True)
-        active.born_ms = now_ms
-        self._fd = os.open(active.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        found = recover(directory, index_interval=self._index_interval, now_ms=now_ms)
+        self.segments, self.producers = found.segments, found.producers
+        self.start, self.cleaned = found.start, found.cleaned
+        self.rolled_ms = now_ms
+        self._fd = self._open_active()
         self._flushed = self.end
 
-    def _segment(self, base: int) -> Segment:
-        return Segment(self.directory, base, index_interval=self.settings.index_interval_bytes)
-
-    def _cut_tail(self, segment: Segment) -> None:
-        length = segment.path.stat().st_size
-        if length > segment.size:
-            logger.warning(
-                "log.tail_cut", partition=self.name, segment=segment.base, bytes=length - segment.size, end=segment.end
-            )
-            os.truncate(segment.path, segment.size)
-
-    def _load_producers(self) -> int:
-        """Takes over the newest saved state of the producers; the offset from which batches are still to be counted."""
-        for path in sorted(self.directory.glob("*.producers"), reverse=True):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                self.producers = Producers.load(json.loads(path.read_bytes()))
-                return int(path.stem)
-        return 0
-
-    def _save_producers(self) -> None:
-        path = self.directory / f"{self.end:020d}.producers"
-        write_durably(path, json.dumps(self.producers.dump()).encode())
-        for older in sorted(self.directory.glob("*.producers"))[:-2]:
-            older.unlink()
-
-    def _load_start(self) -> int:
-        try:
-            return int((self.directory / "start").read_text())
-        except (OSError, ValueError):
-            return 0
+    def _open_active(self) -> int:
+        active = self.segments[-1]
+        active.index_path.unlink(missing_ok=True)
+        return os.open(active.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def close(self) -> None:
         """Puts everything on the disk, so that the next start trusts it unread."""
-        os.fsync(self._fd)
-        os.close(self._fd)
-        self.segments[-1].save_index()
-        self._save_producers()
+        for sealing in self._sealing:
+            sealing.result()
+        _seal(self._fd, self.segments[-1], self.directory, self.producers.dump())
 
     def discard(self) -> None:
-        """Lets go of the log's file before its directory is deleted, and wakes who waits for it."""
+        """Lets go of the log's file before its directory is deleted, and wakes who waits for records."""
         os.close(self._fd)
         self.wake()
 
@@ -178,29 +124,28 @@ class PartitionLog:
             raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"the log cannot be written: {error.strerror}") from error
 
     def roll(self, *, now_ms: int) -> None:
-        """Seals the active segment and begins the next."""
-        sealed = self.segments[-1]
-        os.fsync(self._fd)
-        os.close(self._fd)
-        sealed.save_index()
-        self._save_producers()
-        fresh = self._segment(sealed.end)
-        fresh.born_ms = now_ms
-        self.segments.append(fresh)
-        self._fd = os.open(fresh.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        """Seals the active segment, beside the event loop, and begins the next."""
+        sealed, dumped = self.segments[-1], self.producers.dump()
+        self._sealing = [each for each in self._sealing if not each.done()]
+        self._sealing.append(self._disk.submit(_seal, self._fd, sealed, self.directory, dumped))
+        self.segments.append(Segment(self.directory, sealed.end, index_interval=self._index_interval))
+        self.rolled_ms = now_ms
+        self._fd = self._open_active()
 
     async def flushed(self) -> None:
         """Returns once everything appended before the call is on the disk; callers at the same time share a flush."""
         target = self.end
         while self._flushed < target:
             if self._flushing is None:
-                self._flushing = asyncio.ensure_future(self._flush())
+                self._flushing = asyncio.create_task(self._flush())
             await asyncio.shield(self._flushing)
 
     async def _flush(self) -> None:
-        end, fd = self.end, os.dup(self._fd)
+        end, fd, loop = self.end, os.dup(self._fd), asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().run_in_executor(None, os.fsync, fd)
+            for sealing in tuple(self._sealing):
+                await asyncio.wrap_future(sealing)
+            await loop.run_in_executor(self._disk, os.fsync, fd)
             self._flushed = max(self._flushed, end)
         finally:
             os.close(fd)
@@ -289,6 +234,22 @@ class PartitionLog:
         at = self.segments.index(old[0])
         self.segments[at : at + len(old)] = [new]
         self._hints.clear()
+
+    def set_cleaned(self, offset: int) -> None:
+        """Remembers that compaction has come up to `offset`."""
+        self.cleaned = offset
+        write_durably(self.directory / "cleaned", str(offset).encode())
+
+
+def _seal(fd: int, segment: Segment, directory: Path, producers: list[object]) -> None:
+    """Puts a segment that takes nothing more on the disk, and beside it what makes reading it at start needless."""
+    os.fsync(fd)
+    os.close(fd)
+    try:
+        segment.save_index()
+        save_producers(directory, producers, segment.end)
+    except FileNotFoundError:
+        logger.info("log.seal_skipped", log=str(segment.path))  # the topic was deleted meanwhile
 
 
 def _first_at(view: bytes, header: batch.Header, timestamp: int, start: int) -> tuple[int, int] | None:

@@ -1,6 +1,5 @@
 """What every request's answer is made from: the broker's topics, groups, offsets and settings."""
 
-import asyncio
 import json
 import time
 import uuid
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stream.embedded.budget import Budget
 from stream.embedded.faults import Faults
 from stream.embedded.group import Group, State
 from stream.embedded.offsets import Offsets
@@ -25,38 +25,6 @@ class Client:
     id: str
     host: str
     version: int
-
-
-class Budget:
-    """Bytes of requests and responses that may be in memory at once; who asks for more waits its turn."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.taken = 0
-        self._changed = asyncio.Condition()
-
-    @property
-    def left(self) -> int:
-        return max(self.limit - self.taken, 0)
-
-    async def take(self, count: int) -> None:
-        if count and self.taken and self.taken + count > self.limit:
-            async with self._changed:
-                await self._changed.wait_for(lambda: not self.taken or self.taken + count <= self.limit)
-        self.taken += count
-
-    def owe(self, count: int) -> None:
-        """Counts bytes that are in memory already."""
-        self.taken += count
-
-    def give(self, count: int) -> None:
-        self.taken -= count
-        if count:
-            asyncio.ensure_future(self._notify())
-
-    async def _notify(self) -> None:
-        async with self._changed:
-            self._changed.notify_all()
 
 
 class Node:

@@ -30,7 +30,6 @@ class Segment:
         self.path = directory / f"{base:020d}.log"
         self.size = 0
         self.max_timestamp = _NO_TIME
-        self.born_ms = 0
         self._interval = index_interval
         self._indexed_to = 0
         # A sparse index: entry i says that the batch at positions[i] begins at offsets[i], and that no record before it
@@ -116,9 +115,7 @@ class Segment:
     def save_index(self) -> None:
         """Writes the index beside the log, whose bytes are on the disk before it."""
         body = self._offsets.tobytes() + self._positions.tobytes() + self._times.tobytes()
-        head = _INDEX_HEADER.pack(
-            _INDEX_MAGIC, self.size, self.end, self.max_timestamp, len(self._offsets), crc32c(body)
-        )
+        head = _INDEX_HEADER.pack(_INDEX_MAGIC, self.size, self.end, self.max_timestamp, len(self._offsets), crc32c(body))
         write_durably(self.index_path, head + body)
 
     def load_index(self) -> bool:

@@ -5,6 +5,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ _GONE = "~"  # no topic's name begins with it
 class Topic:
     """One topic: its partitions' logs and its configs."""
 
-    def __init__(self, directory: Path, about: dict[str, Any], settings: BrokerSettings, *, now_ms: int) -> None:
+    def __init__(self, directory: Path, about: dict[str, Any], settings: BrokerSettings, disk: Executor, *, now_ms: int) -> None:
         self.name = directory.name
         self.id = uuid.UUID(about["id"])
         self.overrides: dict[str, str] = about["configs"]
         self.internal = self.name == OFFSETS_TOPIC
         self._directory = directory
         self._settings = settings
+        self._disk = disk
         self.partitions: list[PartitionLog] = []
         self._open_partitions(about["partitions"], now_ms=now_ms)
         self.configure(self.overrides)
@@ -47,7 +49,8 @@ class Topic:
 
     def _open_partitions(self, count: int, *, now_ms: int) -> None:
         for index in range(len(self.partitions), count):
-            self.partitions.append(PartitionLog(self._directory / str(index), self._settings, now_ms=now_ms))
+            log = PartitionLog(self._directory / str(index), self._settings, self._disk, now_ms=now_ms)
+            self.partitions.append(log)
 
     def grow(self, count: int, *, now_ms: int) -> None:
         self._open_partitions(count, now_ms=now_ms)
@@ -71,6 +74,7 @@ class Topics:
     def __init__(self, directory: Path, settings: BrokerSettings, *, now_ms: int) -> None:
         self._directory = directory
         self._settings = settings
+        self.disk = ThreadPoolExecutor(max_workers=4, thread_name_prefix="embedded-broker-disk")
         self._topics: dict[str, Topic] = {}
         directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(directory.iterdir()):
@@ -78,7 +82,7 @@ class Topics:
                 shutil.rmtree(path, ignore_errors=True)  # deleted, or its creation never ended
                 continue
             about = json.loads((path / _ABOUT).read_bytes())
-            self._topics[path.name] = Topic(path, about, settings, now_ms=now_ms)
+            self._topics[path.name] = Topic(path, about, settings, self.disk, now_ms=now_ms)
 
     def __iter__(self) -> Iterator[Topic]:
         return iter(tuple(self._topics.values()))
@@ -111,16 +115,14 @@ class Topics:
 
     def check_room(self, more: int) -> None:
         if sum(len(topic.partitions) for topic in self) + more > self._settings.max_partitions:
-            raise Refused(
-                ErrorCode.INVALID_PARTITIONS, f"the broker holds at most {self._settings.max_partitions} partitions"
-            )
+            raise Refused(ErrorCode.INVALID_PARTITIONS, f"the broker holds at most {self._settings.max_partitions} partitions")
 
     def create(self, name: str, partitions: int, overrides: Mapping[str, str | None], *, now_ms: int) -> Topic:
         checked = self.check_new(name, partitions, overrides)
         path = self._directory / name
         path.mkdir(exist_ok=True)
         about = {"id": str(uuid.uuid4()), "partitions": partitions, "configs": checked}
-        topic = Topic(path, about, self._settings, now_ms=now_ms)
+        topic = Topic(path, about, self._settings, self.disk, now_ms=now_ms)
         topic.save()
         self._topics[name] = topic
         logger.info("topic.created", topic=name, partitions=partitions, configs=checked)
@@ -142,11 +144,10 @@ class Topics:
         for topic in self:
             for log in topic.partitions:
                 log.close()
+        self.disk.shutdown()
 
 
 def check_name(name: str) -> None:
     """`Refused` unless the protocol allows such a topic name."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
-        raise Refused(
-            ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name is 1 to 249 of the characters a-z A-Z 0-9 . _ -"
-        )
+        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name is 1 to 249 of the characters a-z A-Z 0-9 . _ -")

@@ -47,9 +47,7 @@ def read_body(frame: bytes, header: RequestHeader, message: Any) -> Any:
     try:
         if flexible:
             at = _skip_tags(frame, at)
-        decode = message._struct.compiled_decode_from(
-            header.version, compact=flexible, tagged=flexible, data_class=message
-        )
+        decode = message._struct.compiled_decode_from(header.version, compact=flexible, tagged=flexible, data_class=message)
         body, end = decode(view, at)
     except MalformedRequest:
         raise
