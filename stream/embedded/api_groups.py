@@ -1,7 +1,5 @@
 """Consumer groups: membership, committed offsets, and their administration."""
 
-from typing import Any
-
 from kafka.protocol.admin import DeleteGroupsResponse, DescribeGroupsResponse, ListGroupsResponse
 from kafka.protocol.consumer import (
     HeartbeatResponse,
@@ -13,23 +11,26 @@ from kafka.protocol.consumer import (
     SyncGroupResponse,
 )
 
-from stream.embedded.errors import ErrorCode, Refused
-from stream.embedded.group import Group, MemberIdRequired, State
-from stream.embedded.node import Client, Node
+from stream.embedded.errors import ErrorCode, RefusedError
+from stream.embedded.group import Group, MemberIdRequiredError, State
+from stream.embedded.node import Call, Node
 from stream.embedded.offsets import Committed, Place
 from stream.embedded.roster import Joining
+from stream.embedded.wire import Message
 
 _ID_REQUIRED_FROM = 4  # the JoinGroup version from which a client is told its id before it joins
 
 
-async def join_group(node: Node, client: Client, request: Any) -> Any:
+async def join_group(node: Node, call: Call) -> Message:
+    """Answered once the group's members have all joined, or the wait for them is over."""
+    request = call.request
     if not request.group_id:
-        raise Refused(ErrorCode.INVALID_GROUP_ID)
+        raise RefusedError(ErrorCode.INVALID_GROUP_ID)
     if request.member_id and request.group_id not in node.groups:
-        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID)
+        raise RefusedError(ErrorCode.UNKNOWN_MEMBER_ID)
     about = Joining(
-        client_id=client.id,
-        client_host=client.host,
+        client_id=call.client_id,
+        client_host=call.client_host,
         instance_id=request.group_instance_id,
         protocol_type=request.protocol_type,
         protocols={each.name: each.metadata for each in request.protocols},
@@ -38,8 +39,8 @@ async def join_group(node: Node, client: Client, request: Any) -> Any:
     )
     group = node.group(request.group_id)
     try:
-        joined = await group.join(request.member_id, about, id_required=client.version >= _ID_REQUIRED_FROM)
-    except MemberIdRequired as required:
+        joined = await group.join(request.member_id, about, id_required=call.version >= _ID_REQUIRED_FROM)
+    except MemberIdRequiredError as required:
         return JoinGroupResponse(error_code=required.code, member_id=required.member_id, protocol_name="", leader="", members=[])
     member = JoinGroupResponse.JoinGroupResponseMember
     return JoinGroupResponse(
@@ -64,25 +65,31 @@ def _known(node: Node, group_id: str) -> Group:
     try:
         return node.groups[group_id]
     except KeyError:
-        raise Refused(ErrorCode.UNKNOWN_MEMBER_ID) from None
+        raise RefusedError(ErrorCode.UNKNOWN_MEMBER_ID) from None
 
 
-async def sync_group(node: Node, client: Client, request: Any) -> Any:
+async def sync_group(node: Node, call: Call) -> Message:
+    """Answered once the group's leader has assigned partitions."""
+    request = call.request
     group = _known(node, request.group_id)
     assignments = {each.member_id: each.assignment for each in request.assignments}
     assignment = await group.sync(request.member_id, request.generation_id, request.group_instance_id, assignments)
     return SyncGroupResponse(error_code=0, protocol_type=group.protocol_type, protocol_name=group.protocol, assignment=assignment)
 
 
-async def heartbeat(node: Node, client: Client, request: Any) -> Any:
+async def heartbeat(node: Node, call: Call) -> Message:
+    """Keeps a member's session alive, and tells it to join again while the group rebalances."""
+    request = call.request
     group = _known(node, request.group_id)
     group.heartbeat(request.member_id, request.generation_id, request.group_instance_id)
     return HeartbeatResponse(error_code=0)
 
 
-async def leave_group(node: Node, client: Client, request: Any) -> Any:
+async def leave_group(node: Node, call: Call) -> Message:
+    """From version 3 several members may be named, and each has an answer of its own."""
+    request = call.request
     group = _known(node, request.group_id)
-    if client.version < 3:
+    if call.version < 3:
         group.leave(request.member_id, None)
         return LeaveGroupResponse(error_code=0)
     left = []
@@ -90,21 +97,23 @@ async def leave_group(node: Node, client: Client, request: Any) -> Any:
         code = ErrorCode.NONE
         try:
             group.leave(each.member_id, each.group_instance_id)
-        except Refused as refusal:
+        except RefusedError as refusal:
             code = refusal.code
         left.append(LeaveGroupResponse.MemberResponse(member_id=each.member_id, group_instance_id=each.group_instance_id, error_code=code))
     return LeaveGroupResponse(error_code=0, members=left)
 
 
-async def offset_commit(node: Node, client: Client, request: Any) -> Any:
+async def offset_commit(node: Node, call: Call) -> Message:
+    """A partition that cannot be committed has an error of its own; the others are committed."""
+    request = call.request
     generation, now_ms = request.generation_id_or_member_epoch, node.now_ms()
     refusal = ErrorCode.NONE
     try:
         if request.group_id in node.groups or generation >= 0:
             _known(node, request.group_id).check_commit(request.member_id, generation, request.group_instance_id)
         elif not request.group_id:
-            raise Refused(ErrorCode.INVALID_GROUP_ID)
-    except Refused as refused:
+            raise RefusedError(ErrorCode.INVALID_GROUP_ID)
+    except RefusedError as refused:
         refusal = refused.code
     commits: dict[Place, Committed] = {}
     topics = []
@@ -127,17 +136,19 @@ async def offset_commit(node: Node, client: Client, request: Any) -> Any:
     return OffsetCommitResponse(topics=topics)
 
 
-def _check_place(node: Node, topic: str, part: Any) -> ErrorCode:
+def _check_place(node: Node, topic: str, part: Message) -> ErrorCode:
     try:
         node.topics.log(topic, part.partition_index)
-    except Refused as refusal:
+    except RefusedError as refusal:
         return refusal.code
     if len((part.committed_metadata or "").encode()) > node.settings.max_offset_metadata_bytes:
         return ErrorCode.OFFSET_METADATA_TOO_LARGE
     return ErrorCode.NONE
 
 
-async def offset_fetch(node: Node, client: Client, request: Any) -> Any:
+async def offset_fetch(node: Node, call: Call) -> Message:
+    """What the group has committed, -1 where nothing; without topics, all of it."""
+    request = call.request
     known = node.offsets.of(request.group_id)
     places: dict[str, list[int]] = {}
     if request.topics is None:
@@ -170,7 +181,9 @@ async def offset_fetch(node: Node, client: Client, request: Any) -> Any:
     return OffsetFetchResponse(error_code=0, topics=topics)
 
 
-async def offset_delete(node: Node, client: Client, request: Any) -> Any:
+async def offset_delete(node: Node, call: Call) -> Message:
+    """Only for groups without members."""
+    request = call.request
     _deletable(node, request.group_id)
     topic = OffsetDeleteResponse.OffsetDeleteResponseTopic
     places = [(each.name, part.partition_index) for each in request.topics for part in each.partitions]
@@ -187,7 +200,9 @@ async def offset_delete(node: Node, client: Client, request: Any) -> Any:
     return OffsetDeleteResponse(error_code=0, topics=topics)
 
 
-async def list_groups(node: Node, client: Client, request: Any) -> Any:
+async def list_groups(node: Node, call: Call) -> Message:
+    """All groups here are of the classic type."""
+    request = call.request
     listed = []
     for group_id in sorted(node.group_ids()):
         group = node.groups.get(group_id)
@@ -207,11 +222,13 @@ async def list_groups(node: Node, client: Client, request: Any) -> Any:
     return ListGroupsResponse(error_code=0, groups=listed)
 
 
-async def describe_groups(node: Node, client: Client, request: Any) -> Any:
+async def describe_groups(node: Node, call: Call) -> Message:
+    """A group never heard of is described as dead, without an error."""
+    request = call.request
     return DescribeGroupsResponse(groups=[_described(node, group_id) for group_id in request.groups])
 
 
-def _described(node: Node, group_id: str) -> Any:
+def _described(node: Node, group_id: str) -> Message:
     described = DescribeGroupsResponse.DescribedGroup
     group = node.groups.get(group_id)
     if group is None:
@@ -238,7 +255,9 @@ def _described(node: Node, group_id: str) -> Any:
     )
 
 
-async def delete_groups(node: Node, client: Client, request: Any) -> Any:
+async def delete_groups(node: Node, call: Call) -> Message:
+    """Only groups without members."""
+    request = call.request
     results = []
     for group_id in request.groups_names:
         code = ErrorCode.NONE
@@ -247,7 +266,7 @@ async def delete_groups(node: Node, client: Client, request: Any) -> Any:
             if group := node.groups.pop(group_id, None):
                 group.close()
             node.offsets.delete(group_id, list(node.offsets.of(group_id)), now_ms=node.now_ms())
-        except Refused as refusal:
+        except RefusedError as refusal:
             code = refusal.code
         results.append(DeleteGroupsResponse.DeletableGroupResult(group_id=group_id, error_code=code))
     return DeleteGroupsResponse(results=results)
@@ -255,7 +274,7 @@ async def delete_groups(node: Node, client: Client, request: Any) -> Any:
 
 def _deletable(node: Node, group_id: str) -> None:
     if group_id not in node.group_ids():
-        raise Refused(ErrorCode.GROUP_ID_NOT_FOUND)
+        raise RefusedError(ErrorCode.GROUP_ID_NOT_FOUND)
     group = node.groups.get(group_id)
     if group and group.state is not State.EMPTY:
-        raise Refused(ErrorCode.NON_EMPTY_GROUP)
+        raise RefusedError(ErrorCode.NON_EMPTY_GROUP)

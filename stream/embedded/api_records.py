@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-from typing import Any
 
 from kafka.protocol.admin import DeleteRecordsResponse
 from kafka.protocol.consumer import ListOffsetsResponse, OffsetForLeaderEpochResponse
 from kafka.protocol.producer import InitProducerIdResponse, ProduceResponse
 
 from stream.embedded import batch
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.log import PartitionLog, Waiter
-from stream.embedded.node import Client, Node
-from stream.embedded.wire import Encoded, Fetched, encode_fetch
+from stream.embedded.node import Call, Node
+from stream.embedded.wire import Encoded, Fetched, Message, encode_fetch
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
 
@@ -20,11 +19,13 @@ _TopicProduced = ProduceResponse.TopicProduceResponse
 _Produced = _TopicProduced.PartitionProduceResponse
 
 
-async def produce(node: Node, client: Client, request: Any) -> Any:
+async def produce(node: Node, call: Call) -> Message:
+    """Answered once the records are written, and on the disk if `fsync` is `always`; not at all for acks=0."""
+    request = call.request
     if request.transactional_id is not None:
         _no_transactions()
     if request.acks not in (-1, 0, 1):
-        raise Refused(ErrorCode.INVALID_REQUIRED_ACKS)
+        raise RefusedError(ErrorCode.INVALID_REQUIRED_ACKS)
     written: list[PartitionLog] = []
     topics = [
         _TopicProduced(
@@ -42,26 +43,26 @@ async def produce(node: Node, client: Client, request: Any) -> Any:
     return ProduceResponse(responses=topics, throttle_time_ms=0)
 
 
-def _append(node: Node, name: str, part: Any, written: list[PartitionLog]) -> Any:
+def _append(node: Node, name: str, part: Message, written: list[PartitionLog]) -> Message:
     try:
         failure = node.faults.failure_of("Produce", name)
         if failure is not None:
-            raise Refused(failure)
+            raise RefusedError(failure)
         if node.faults.paused(name, part.index):
-            raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            raise RefusedError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         topic = node.topics[name]
         log = topic.log(part.index)
         if topic.internal:
-            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
+            raise RefusedError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
         header = batch.check(part.records or b"")
         if header.size > topic.config.max_message_bytes:
-            raise Refused(ErrorCode.MESSAGE_TOO_LARGE, f"a batch has at most {topic.config.max_message_bytes} bytes")
+            raise RefusedError(ErrorCode.MESSAGE_TOO_LARGE, f"a batch has at most {topic.config.max_message_bytes} bytes")
         if topic.config.compacted:
             batch.check_keys(part.records)
         stamp = topic.config.log_append_time
         now_ms = node.now_ms()
         offset = log.append(part.records, header, now_ms=now_ms, stamp=stamp)
-    except Refused as refusal:
+    except RefusedError as refusal:
         return _Produced(index=part.index, error_code=refusal.code, base_offset=-1, error_message=str(refusal))
     written.append(log)
     return _Produced(
@@ -73,16 +74,18 @@ def _append(node: Node, name: str, part: Any, written: list[PartitionLog]) -> An
     )
 
 
-async def fetch(node: Node, client: Client, request: Any) -> Encoded:
+async def fetch(node: Node, call: Call) -> Encoded:
+    """Answered at once with `min_bytes` of records, or with what there is when `max_wait_ms` is over."""
+    request = call.request
     if request.session_id:
-        return encode_fetch(client.version, ErrorCode.FETCH_SESSION_ID_NOT_FOUND, [])
+        return encode_fetch(call.version, ErrorCode.FETCH_SESSION_ID_NOT_FOUND, [])
     loop = asyncio.get_running_loop()
     deadline = loop.time() + request.max_wait_ms / 1000
     while True:
         topics, count, failed = _read(node, request)
         left = deadline - loop.time()
         if count >= request.min_bytes or failed or left <= 0:
-            return encode_fetch(client.version, ErrorCode.NONE, topics)
+            return encode_fetch(call.version, ErrorCode.NONE, topics)
         logs = [node.topics.log(topic.topic, part.partition) for topic in request.topics for part in topic.partitions]
         waiter = Waiter(max(request.min_bytes - count, 1), loop.create_future())
         for log in logs:
@@ -96,7 +99,7 @@ async def fetch(node: Node, client: Client, request: Any) -> Encoded:
                 log.waiters.discard(waiter)
 
 
-def _read(node: Node, request: Any) -> tuple[list[tuple[str, list[Fetched]]], int, bool]:
+def _read(node: Node, request: Message) -> tuple[list[tuple[str, list[Fetched]]], int, bool]:
     """What is there for a fetch: partitions by topic, the bytes of records in all, and whether any failed."""
     left = min(request.max_bytes, node.settings.max_fetch_bytes, max(node.budget.left, batch.HEADER_BYTES))
     count, failed = 0, False
@@ -107,7 +110,7 @@ def _read(node: Node, request: Any) -> tuple[list[tuple[str, list[Fetched]]], in
             try:
                 log = node.topics.log(topic.topic, part.partition)
                 if part.current_leader_epoch > 0:
-                    raise Refused(ErrorCode.UNKNOWN_LEADER_EPOCH)
+                    raise RefusedError(ErrorCode.UNKNOWN_LEADER_EPOCH)
                 most = min(part.partition_max_bytes, left)
                 if node.faults.paused(topic.topic, part.partition):
                     records = b""
@@ -116,14 +119,16 @@ def _read(node: Node, request: Any) -> tuple[list[tuple[str, list[Fetched]]], in
                 parts.append(Fetched(part.partition, ErrorCode.NONE, log.end, log.start, records))
                 left -= len(records)
                 count += len(records)
-            except Refused as refusal:
+            except RefusedError as refusal:
                 failed = True
                 parts.append(Fetched(part.partition, refusal.code))
         topics.append((topic.topic, parts))
     return topics, count, failed
 
 
-async def list_offsets(node: Node, client: Client, request: Any) -> Any:
+async def list_offsets(node: Node, call: Call) -> Message:
+    """The log's bounds, or the first record at or after a time."""
+    request = call.request
     answer = ListOffsetsResponse.ListOffsetsTopicResponse
     topics = [
         answer(name=topic.name, partitions=[_offset_at(node, topic.name, part) for part in topic.partitions]) for topic in request.topics
@@ -131,7 +136,7 @@ async def list_offsets(node: Node, client: Client, request: Any) -> Any:
     return ListOffsetsResponse(topics=topics)
 
 
-def _offset_at(node: Node, name: str, part: Any) -> Any:
+def _offset_at(node: Node, name: str, part: Message) -> Message:
     answer = ListOffsetsResponse.ListOffsetsTopicResponse.ListOffsetsPartitionResponse
     try:
         log = node.topics.log(name, part.partition_index)
@@ -144,23 +149,27 @@ def _offset_at(node: Node, name: str, part: Any) -> Any:
             found = log.newest()
         else:
             found = log.at_time(part.timestamp)
-    except Refused as refusal:
+    except RefusedError as refusal:
         return answer(partition_index=part.partition_index, error_code=refusal.code, offset=-1, timestamp=-1)
     offset, timestamp = found or (-1, -1)
     return answer(partition_index=part.partition_index, error_code=0, offset=offset, timestamp=timestamp, leader_epoch=0)
 
 
-async def init_producer_id(node: Node, client: Client, request: Any) -> Any:
+async def init_producer_id(node: Node, call: Call) -> Message:
+    """An id of its own for every idempotent producer."""
+    request = call.request
     if request.transactional_id is not None:
         _no_transactions()
     return InitProducerIdResponse(error_code=0, producer_id=node.new_producer_id(), producer_epoch=0)
 
 
 def _no_transactions() -> None:
-    raise Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker")
+    raise RefusedError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "transactions are not offered by the embedded broker")
 
 
-async def delete_records(node: Node, client: Client, request: Any) -> Any:
+async def delete_records(node: Node, call: Call) -> Message:
+    """Moves a partition's start; -1 stands for its end."""
+    request = call.request
     answer = DeleteRecordsResponse.DeleteRecordsTopicResult
     topics = [
         answer(name=topic.name, partitions=[_delete_before(node, topic.name, part) for part in topic.partitions])
@@ -169,21 +178,22 @@ async def delete_records(node: Node, client: Client, request: Any) -> Any:
     return DeleteRecordsResponse(topics=topics)
 
 
-def _delete_before(node: Node, name: str, part: Any) -> Any:
+def _delete_before(node: Node, name: str, part: Message) -> Message:
     answer = DeleteRecordsResponse.DeleteRecordsTopicResult.DeleteRecordsPartitionResult
     try:
         log = node.topics.log(name, part.partition_index)
         offset = log.end if part.offset == LATEST else part.offset
         if not 0 <= offset <= log.end:
-            raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+            raise RefusedError(ErrorCode.OFFSET_OUT_OF_RANGE)
         log.delete_before(offset)
-    except Refused as refusal:
+    except RefusedError as refusal:
         return answer(partition_index=part.partition_index, low_watermark=-1, error_code=refusal.code)
     return answer(partition_index=part.partition_index, low_watermark=log.start, error_code=0)
 
 
-async def offset_for_leader_epoch(node: Node, client: Client, request: Any) -> Any:
+async def offset_for_leader_epoch(node: Node, call: Call) -> Message:
     """One node leads every partition in epoch 0 for good, so the epoch ends where the log does."""
+    request = call.request
     answer = OffsetForLeaderEpochResponse.OffsetForLeaderTopicResult
     topics = []
     for topic in request.topics:
@@ -200,7 +210,7 @@ async def offset_for_leader_epoch(node: Node, client: Client, request: Any) -> A
                         end_offset=log.end if known else -1,
                     )
                 )
-            except Refused as refusal:
+            except RefusedError as refusal:
                 parts.append(answer.EpochEndOffset(partition=part.partition, error_code=refusal.code))
         topics.append(answer(topic=topic.topic, partitions=parts))
     return OffsetForLeaderEpochResponse(topics=topics)

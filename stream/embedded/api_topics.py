@@ -1,7 +1,6 @@
 """Metadata, topics, partitions and configs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from kafka.protocol.admin import (
     AlterConfigsResponse,
@@ -14,44 +13,46 @@ from kafka.protocol.admin import (
 from kafka.protocol.metadata import MetadataResponse
 
 from stream.embedded import configs
-from stream.embedded.errors import ErrorCode, Refused
-from stream.embedded.node import Client, Node
+from stream.embedded.errors import ErrorCode, RefusedError
+from stream.embedded.node import Call, Node
 from stream.embedded.topics import OFFSETS_TOPIC, Topic
-from stream.embedded.wire import NODE_ID
+from stream.embedded.wire import NODE_ID, Message
 
 _TOPIC, _BROKER = 2, 4  # resource types
 _FROM_TOPIC, _FROM_BROKER_FILE, _FROM_DEFAULT = 1, 4, 5  # where a config's value comes from
 _SET, _DELETE, _APPEND, _SUBTRACT = range(4)  # operations of IncrementalAlterConfigs
 
 
-async def metadata(node: Node, client: Client, request: Any) -> Any:
-    if request.topics is None or (client.version == 0 and not request.topics):
+async def metadata(node: Node, call: Call) -> Message:
+    """Topics by name or id, or all; a name without a topic creates it if settings and client allow."""
+    request = call.request
+    if request.topics is None or (call.version == 0 and not request.topics):
         topics = [_described(topic) for topic in node.topics]
     else:
-        may_create = request.allow_auto_topic_creation or client.version < 4
+        may_create = request.allow_auto_topic_creation or call.version < 4
         topics = [_found(node, each, may_create=may_create) for each in request.topics]
     broker = MetadataResponse.MetadataResponseBroker(node_id=NODE_ID, host=node.host, port=node.port)
     return MetadataResponse(brokers=[broker], cluster_id=node.cluster_id, controller_id=NODE_ID, topics=topics)
 
 
-def _found(node: Node, asked: Any, *, may_create: bool) -> Any:
+def _found(node: Node, asked: Message, *, may_create: bool) -> Message:
     try:
         if asked.topic_id is not None and not asked.name:
             topic = node.topics.with_id(asked.topic_id)
             if topic is None:
-                raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+                raise RefusedError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         elif asked.name not in node.topics and may_create and node.settings.auto_create_topics:
             topic = node.topics.create(asked.name, node.settings.default_partitions, {}, now_ms=node.now_ms())
         else:
             topic = node.topics[asked.name]
-    except Refused as refusal:
+    except RefusedError as refusal:
         return MetadataResponse.MetadataResponseTopic(
             error_code=refusal.code, name=asked.name or "", topic_id=asked.topic_id, partitions=[]
         )
     return _described(topic)
 
 
-def _described(topic: Topic) -> Any:
+def _described(topic: Topic) -> Message:
     answer = MetadataResponse.MetadataResponseTopic
     return answer(
         error_code=0,
@@ -73,32 +74,34 @@ def _described(topic: Topic) -> Any:
     )
 
 
-async def create_topics(node: Node, client: Client, request: Any) -> Any:
+async def create_topics(node: Node, call: Call) -> Message:
+    """Each topic is created with its configs, or has an error of its own."""
+    request = call.request
     names = [topic.name for topic in request.topics]
     answer = CreateTopicsResponse.CreatableTopicResult
     results = []
     for asked in request.topics:
         try:
             if names.count(asked.name) > 1:
-                raise Refused(ErrorCode.INVALID_REQUEST, f"topic {asked.name} is named twice")
+                raise RefusedError(ErrorCode.INVALID_REQUEST, f"topic {asked.name} is named twice")
             results.append(_created(node, asked, only_check=request.validate_only))
-        except Refused as refusal:
+        except RefusedError as refusal:
             results.append(answer(name=asked.name, error_code=refusal.code, error_message=str(refusal), configs=None))
     return CreateTopicsResponse(topics=results)
 
 
-def _created(node: Node, asked: Any, *, only_check: bool) -> Any:
+def _created(node: Node, asked: Message, *, only_check: bool) -> Message:
     partitions = asked.num_partitions
     if asked.assignments:
         if sorted(each.partition_index for each in asked.assignments) != list(range(len(asked.assignments))):
-            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions are numbered from 0 without a gap")
+            raise RefusedError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions are numbered from 0 without a gap")
         if any(each.broker_ids != [NODE_ID] for each in asked.assignments):
-            raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"the only broker is {NODE_ID}")
+            raise RefusedError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"the only broker is {NODE_ID}")
         partitions = len(asked.assignments)
     elif partitions == -1:
         partitions = node.settings.default_partitions
     if asked.replication_factor not in (-1, 1) and not asked.assignments:
-        raise Refused(ErrorCode.INVALID_REPLICATION_FACTOR, "one broker holds one replica: ask for replication factor 1")
+        raise RefusedError(ErrorCode.INVALID_REPLICATION_FACTOR, "one broker holds one replica: ask for replication factor 1")
     overrides = {each.name: each.value for each in asked.configs}
     answer = CreateTopicsResponse.CreatableTopicResult
     if only_check:
@@ -119,7 +122,9 @@ def _created(node: Node, asked: Any, *, only_check: bool) -> Any:
     )
 
 
-async def delete_topics(node: Node, client: Client, request: Any) -> Any:
+async def delete_topics(node: Node, call: Call) -> Message:
+    """The topics' records and the offsets committed for them are gone when this is answered."""
+    request = call.request
     answer = DeleteTopicsResponse.DeletableTopicResult
     results = []
     for name in request.topic_names:
@@ -127,12 +132,14 @@ async def delete_topics(node: Node, client: Client, request: Any) -> Any:
             node.topics.delete(name)
             node.offsets.delete_topic(name, now_ms=node.now_ms())
             results.append(answer(name=name, error_code=0))
-        except Refused as refusal:
+        except RefusedError as refusal:
             results.append(answer(name=name, error_code=refusal.code, error_message=str(refusal)))
     return DeleteTopicsResponse(responses=results)
 
 
-async def create_partitions(node: Node, client: Client, request: Any) -> Any:
+async def create_partitions(node: Node, call: Call) -> Message:
+    """A topic can only grow."""
+    request = call.request
     answer = CreatePartitionsResponse.CreatePartitionsTopicResult
     results = []
     for asked in request.topics:
@@ -140,14 +147,14 @@ async def create_partitions(node: Node, client: Client, request: Any) -> Any:
             topic = node.topics[asked.name]
             more = asked.count - len(topic.partitions)
             if more <= 0 or topic.internal:
-                raise Refused(ErrorCode.INVALID_PARTITIONS, f"{asked.name} has {len(topic.partitions)} partitions")
+                raise RefusedError(ErrorCode.INVALID_PARTITIONS, f"{asked.name} has {len(topic.partitions)} partitions")
             if asked.assignments is not None and len(asked.assignments) != more:
-                raise Refused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "one assignment for each new partition")
+                raise RefusedError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "one assignment for each new partition")
             node.topics.check_room(more)
             if not request.validate_only:
                 topic.grow(asked.count, now_ms=node.now_ms())
             results.append(answer(name=asked.name, error_code=0))
-        except Refused as refusal:
+        except RefusedError as refusal:
             results.append(answer(name=asked.name, error_code=refusal.code, error_message=str(refusal)))
     return CreatePartitionsResponse(results=results)
 
@@ -157,7 +164,7 @@ def _topic_configs(node: Node, topic: Topic) -> list[tuple[str, str, int, int]]:
     return [
         (each.name, topic.overrides[each.name], _FROM_TOPIC, each.type)
         if each.name in topic.overrides
-        else (each.name, str(each.default(node.settings)), _FROM_DEFAULT, each.type)
+        else (each.name, each.default_in(node.settings), _FROM_DEFAULT, each.type)
         for each in configs.CONFIGS
     ]
 
@@ -179,14 +186,16 @@ def _broker_configs(node: Node) -> list[tuple[str, str, int, int]]:
     return [(name, value, _FROM_BROKER_FILE, kind) for name, (value, kind) in pairs.items()]
 
 
-async def describe_configs(node: Node, client: Client, request: Any) -> Any:
+async def describe_configs(node: Node, call: Call) -> Message:
+    """A topic's configs with their defaults, and some of the broker's settings, read-only."""
+    request = call.request
     answer = DescribeConfigsResponse.DescribeConfigsResult
     results = []
     for asked in request.resources:
         same = {"resource_type": asked.resource_type, "resource_name": asked.resource_name}
         try:
             found, read_only = _configs_of(node, asked)
-        except Refused as refusal:
+        except RefusedError as refusal:
             results.append(answer(error_code=refusal.code, error_message=str(refusal), configs=[], **same))
             continue
         wanted = asked.configuration_keys
@@ -209,15 +218,17 @@ async def describe_configs(node: Node, client: Client, request: Any) -> Any:
     return DescribeConfigsResponse(results=results)
 
 
-def _configs_of(node: Node, asked: Any) -> tuple[list[tuple[str, str, int, int]], bool]:
+def _configs_of(node: Node, asked: Message) -> tuple[list[tuple[str, str, int, int]], bool]:
     if asked.resource_type == _TOPIC:
         return _topic_configs(node, node.topics[asked.resource_name]), False
     if asked.resource_type == _BROKER and asked.resource_name in ("", str(NODE_ID)):
         return _broker_configs(node), True
-    raise Refused(ErrorCode.INVALID_REQUEST, f"no such resource: {asked.resource_name}")
+    raise RefusedError(ErrorCode.INVALID_REQUEST, f"no such resource: {asked.resource_name}")
 
 
-async def alter_configs(node: Node, client: Client, request: Any) -> Any:
+async def alter_configs(node: Node, call: Call) -> Message:
+    """Replaces all of a topic's configs."""
+    request = call.request
     answer = AlterConfigsResponse.AlterConfigsResourceResponse
     results = []
     for asked in request.resources:
@@ -226,7 +237,9 @@ async def alter_configs(node: Node, client: Client, request: Any) -> Any:
     return AlterConfigsResponse(responses=results)
 
 
-async def incremental_alter_configs(node: Node, client: Client, request: Any) -> Any:
+async def incremental_alter_configs(node: Node, call: Call) -> Message:
+    """Sets, deletes, appends to or subtracts from a topic's configs one by one."""
+    request = call.request
     answer = IncrementalAlterConfigsResponse.AlterConfigsResourceResponse
     results = []
     for asked in request.resources:
@@ -245,18 +258,18 @@ async def incremental_alter_configs(node: Node, client: Client, request: Any) ->
     return IncrementalAlterConfigsResponse(responses=results)
 
 
-def _altered(node: Node, asked: Any, wanted: Mapping[str, str | None], answer: Any, *, only_check: bool) -> Any:
+def _altered(node: Node, asked: Message, wanted: Mapping[str, str | None], answer: Message, *, only_check: bool) -> Message:
     same = {"resource_type": asked.resource_type, "resource_name": asked.resource_name}
     try:
         if asked.resource_type != _TOPIC:
-            raise Refused(ErrorCode.INVALID_REQUEST, "the broker's own configs are its start settings")
+            raise RefusedError(ErrorCode.INVALID_REQUEST, "the broker's own configs are its start settings")
         topic = node.topics[asked.resource_name]
         if topic.name == OFFSETS_TOPIC:
-            raise Refused(ErrorCode.INVALID_REQUEST, f"{OFFSETS_TOPIC} is the broker's own")
+            raise RefusedError(ErrorCode.INVALID_REQUEST, f"{OFFSETS_TOPIC} is the broker's own")
         checked = {name: configs.check(name, value) for name, value in wanted.items()}
         if not only_check:
             topic.configure(checked)
             topic.save()
-    except Refused as refusal:
+    except RefusedError as refusal:
         return answer(error_code=refusal.code, error_message=str(refusal), **same)
     return answer(error_code=0, error_message=None, **same)

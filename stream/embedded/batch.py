@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from stream.embedded.compression import CodecUnavailable, compress, decompress
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.compression import UnreadableBatchError, compress, decompress
+from stream.embedded.errors import ErrorCode, RefusedError
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_BYTES = _HEADER.size  # 61
@@ -34,7 +34,7 @@ class Header(NamedTuple):
     producer_id: int
     producer_epoch: int
     base_sequence: int
-    count: int
+    records: int
 
     @property
     def size(self) -> int:
@@ -43,6 +43,7 @@ class Header(NamedTuple):
 
     @property
     def last_offset(self) -> int:
+        """The offset of the batch's last record."""
         return self.base_offset + self.last_offset_delta
 
 
@@ -57,6 +58,7 @@ class Record(NamedTuple):
 
 
 def header_at(buffer: bytes | bytearray | memoryview, at: int = 0) -> Header:
+    """The header that begins at `at`; `struct.error` where the buffer is too short for one."""
     return Header._make(_HEADER.unpack_from(buffer, at))
 
 
@@ -66,22 +68,22 @@ def crc_holds(view: memoryview, header: Header) -> bool:
 
 
 def check(produced: bytes) -> Header:
-    """The header of the one batch that a produce request carries for a partition; `Refused` where it is not valid."""
+    """The header of the one batch that a produce request carries for a partition; `RefusedError` where it is not valid."""
     if len(produced) < HEADER_BYTES:
-        raise Refused(ErrorCode.CORRUPT_MESSAGE, "a record batch is shorter than its header")
+        raise RefusedError(ErrorCode.CORRUPT_MESSAGE, "a record batch is shorter than its header")
     header = header_at(produced)
     if header.magic != 2:
-        raise Refused(ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT, "only record batches of format 2 are taken")
+        raise RefusedError(ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT, "only record batches of format 2 are taken")
     if header.length < HEADER_BYTES - 12 or header.size > len(produced):
-        raise Refused(ErrorCode.CORRUPT_MESSAGE, "a record batch is cut short")
+        raise RefusedError(ErrorCode.CORRUPT_MESSAGE, "a record batch is cut short")
     if header.size < len(produced):
-        raise Refused(ErrorCode.INVALID_RECORD, "more than one record batch for a partition")
+        raise RefusedError(ErrorCode.INVALID_RECORD, "more than one record batch for a partition")
     if not crc_holds(memoryview(produced), header):
-        raise Refused(ErrorCode.CORRUPT_MESSAGE, "a record batch's checksum does not match")
-    if header.count <= 0 or header.last_offset_delta != header.count - 1:
-        raise Refused(ErrorCode.INVALID_RECORD, "a record batch's count does not match its offsets")
+        raise RefusedError(ErrorCode.CORRUPT_MESSAGE, "a record batch's checksum does not match")
+    if header.records <= 0 or header.last_offset_delta != header.records - 1:
+        raise RefusedError(ErrorCode.INVALID_RECORD, "a record batch's count does not match its offsets")
     if header.attributes & (_TRANSACTIONAL | _CONTROL):
-        raise Refused(ErrorCode.INVALID_RECORD, "transactions are not offered by the embedded broker")
+        raise RefusedError(ErrorCode.INVALID_RECORD, "transactions are not offered by the embedded broker")
     return header
 
 
@@ -120,11 +122,11 @@ def _write_varint(value: int) -> bytes:
 
 
 def records(batch: bytes) -> Iterator[Record]:
-    """The records of one whole batch; `CodecUnavailable`, `IndexError` where they cannot be read."""
+    """The records of one whole batch; `UnreadableBatchError`, `IndexError` where they cannot be read."""
     header = header_at(batch)
     payload = decompress(header.attributes & _CODEC, bytes(batch[HEADER_BYTES : header.size]))
     at = 0
-    for _ in range(header.count):
+    for _ in range(header.records):
         start = at
         length, at = _varint(payload, at)
         end = at + length
@@ -168,12 +170,12 @@ def build(entries: Iterable[tuple[bytes, bytes | None]], *, at_ms: int) -> bytes
 
 
 def check_keys(produced: bytes) -> None:
-    """`Refused` if a record has no key, as a compacted topic needs one."""
+    """`RefusedError` if a record has no key, as a compacted topic needs one."""
     try:
         keyed = all(record.key is not None for record in records(produced))
-    except CodecUnavailable:
+    except UnreadableBatchError:
         return  # compaction leaves a batch alone that it cannot look into
     except IndexError:
-        raise Refused(ErrorCode.CORRUPT_MESSAGE, "a record is cut short") from None
+        raise RefusedError(ErrorCode.CORRUPT_MESSAGE, "a record is cut short") from None
     if not keyed:
-        raise Refused(ErrorCode.INVALID_RECORD, "a compacted topic takes no record without a key")
+        raise RefusedError(ErrorCode.INVALID_RECORD, "a compacted topic takes no record without a key")

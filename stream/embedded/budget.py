@@ -14,6 +14,7 @@ class Budget:
 
     @property
     def left(self) -> int:
+        """Bytes that may still be taken."""
         return max(self._limit - self._taken, 0)
 
     async def take(self, count: int) -> None:
@@ -29,6 +30,7 @@ class Budget:
         self._taken += count
 
     def give(self, count: int) -> None:
+        """Returns bytes taken or owed, and lets the next ones in."""
         self._taken -= count
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:

@@ -22,11 +22,13 @@ class Cleanup:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
+        """Starts the tasks in the running loop."""
         if self._node.settings.fsync == "interval":
             self._tasks.append(asyncio.create_task(self._flush()))
         self._tasks.append(asyncio.create_task(self._clean()))
 
     async def stop(self) -> None:
+        """Ends the tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -45,7 +47,7 @@ class Cleanup:
             try:
                 await self.run_once()
             except Exception as error:  # the next round tries again; the broker goes on
-                logger.error("cleanup.failed", error=type(error).__name__, exc_info=True)
+                logger.exception("cleanup.failed", error=type(error).__name__)
 
     async def run_once(self) -> None:
         """Applies retention and compaction to every partition, and forgets what has expired."""

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 
 from stream.embedded import batch
-from stream.embedded.compression import CodecUnavailable
+from stream.embedded.compression import UnreadableBatchError
 from stream.embedded.segment import Segment
 
 
@@ -48,7 +48,7 @@ def install(rewritten: Rewritten, *, index_interval: int) -> Segment:
     """Puts a rewritten segment in its place on disk; the segments after the first are the caller's to delete."""
     first = rewritten.old[0]
     first.index_path.unlink(missing_ok=True)
-    os.replace(rewritten.path, first.path)
+    rewritten.path.replace(first.path)
     segment = Segment(first.path.parent, first.base, index_interval=index_interval)
     for _ in segment.recover(verify=False):
         pass
@@ -76,7 +76,7 @@ def _latest_offsets(plan: Plan) -> tuple[dict[bytes, int], int]:
 def _records(view: memoryview) -> Iterator[batch.Record]:
     try:
         yield from batch.records(bytes(view))
-    except (CodecUnavailable, IndexError):
+    except (UnreadableBatchError, IndexError):
         return  # a batch that cannot be looked into stays as it is
 
 
@@ -95,18 +95,18 @@ def _rewrite(group: list[Segment], latest: dict[bytes, int], plan: Plan) -> Rewr
     path = group[0].path.with_suffix(".compacted")
     with path.open("wb") as file:
         for segment in group:
-            for view, header in segment.batches(0):
-                file.write(_cleaned(view, header, latest, plan))
+            for view, _ in segment.batches(0):
+                file.write(_cleaned(view, latest, plan))
         file.flush()
         os.fsync(file.fileno())
     return Rewritten(old=group, path=path)
 
 
-def _cleaned(view: memoryview, header: batch.Header, latest: dict[bytes, int], plan: Plan) -> bytes:
+def _cleaned(view: memoryview, latest: dict[bytes, int], plan: Plan) -> bytes:
     whole = bytes(view)
     try:
         found = list(batch.records(whole))
-    except (CodecUnavailable, IndexError):
+    except (UnreadableBatchError, IndexError):
         return whole
     kept = [record for record in found if _stays(record, latest, plan)]
     if len(kept) == len(found):

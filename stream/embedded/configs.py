@@ -1,9 +1,9 @@
 """Topic configs: which the broker honours, which it keeps for clients that set them, and their defaults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.settings import BrokerSettings
 
 LONG, INT, STRING, BOOLEAN, LIST, DOUBLE = 5, 3, 2, 1, 7, 6  # the protocol's config types
@@ -11,45 +11,51 @@ LONG, INT, STRING, BOOLEAN, LIST, DOUBLE = 5, 3, 2, 1, 7, 6  # the protocol's co
 
 @dataclass(frozen=True)
 class Config:
-    """One topic config: its type, its default from the broker's settings, and whether the broker acts on it."""
+    """One topic config: its type, and its default, which may be one of the broker's settings."""
 
     name: str
     type: int
-    default: Callable[[BrokerSettings], object]
-    honoured: bool = True
+    default: str = ""
+    setting: str = ""
     least: int = 0
     choices: tuple[str, ...] = ()
 
+    def default_in(self, settings: BrokerSettings) -> str:
+        """What holds for a topic that does not set it."""
+        return str(getattr(settings, self.setting)) if self.setting else self.default
+
 
 _FOREVER = 9_223_372_036_854_775_807
+_WEEK, _DAY = str(7 * 24 * 3600 * 1000), str(24 * 3600 * 1000)
+_TRUTH = ("true", "false")
 
 CONFIGS: tuple[Config, ...] = (
-    Config("cleanup.policy", LIST, lambda s: "delete", choices=("delete", "compact")),
-    Config("retention.ms", LONG, lambda s: s.retention_ms, least=-1),
-    Config("retention.bytes", LONG, lambda s: s.retention_bytes, least=-1),
-    Config("segment.bytes", INT, lambda s: s.segment_bytes, least=1024),
-    Config("segment.ms", LONG, lambda s: 7 * 24 * 3600 * 1000, least=1),
-    Config("max.message.bytes", INT, lambda s: s.max_message_bytes),
-    Config("message.timestamp.type", STRING, lambda s: "CreateTime", choices=("CreateTime", "LogAppendTime")),
-    Config("delete.retention.ms", LONG, lambda s: 24 * 3600 * 1000),
-    Config("min.compaction.lag.ms", LONG, lambda s: 0),
-    Config("min.cleanable.dirty.ratio", DOUBLE, lambda s: 0.5),
-    # Kept and described, because clients and tools set them; one node has no use for them.
-    Config("compression.type", STRING, lambda s: "producer", honoured=False, choices=("producer",)),
-    Config("file.delete.delay.ms", LONG, lambda s: 60_000, honoured=False),
-    Config("flush.messages", LONG, lambda s: _FOREVER, honoured=False),
-    Config("flush.ms", LONG, lambda s: _FOREVER, honoured=False),
-    Config("index.interval.bytes", INT, lambda s: s.index_interval_bytes, honoured=False),
-    Config("max.compaction.lag.ms", LONG, lambda s: _FOREVER, honoured=False),
-    Config("message.timestamp.after.max.ms", LONG, lambda s: _FOREVER, honoured=False),
-    Config("message.timestamp.before.max.ms", LONG, lambda s: _FOREVER, honoured=False),
-    Config("message.timestamp.difference.max.ms", LONG, lambda s: _FOREVER, honoured=False),
-    Config("min.insync.replicas", INT, lambda s: 1, honoured=False),
-    Config("preallocate", BOOLEAN, lambda s: "false", honoured=False, choices=("true", "false")),
-    Config("segment.index.bytes", INT, lambda s: 10 << 20, honoured=False),
-    Config("segment.jitter.ms", LONG, lambda s: 0, honoured=False),
-    Config("unclean.leader.election.enable", BOOLEAN, lambda s: "false", honoured=False, choices=("true", "false")),
-)  # fmt: skip
+    Config("cleanup.policy", LIST, "delete", choices=("delete", "compact")),
+    Config("retention.ms", LONG, setting="retention_ms", least=-1),
+    Config("retention.bytes", LONG, setting="retention_bytes", least=-1),
+    Config("segment.bytes", INT, setting="segment_bytes", least=1024),
+    Config("segment.ms", LONG, _WEEK, least=1),
+    Config("max.message.bytes", INT, setting="max_message_bytes"),
+    Config("message.timestamp.type", STRING, "CreateTime", choices=("CreateTime", "LogAppendTime")),
+    Config("delete.retention.ms", LONG, _DAY),
+    Config("min.compaction.lag.ms", LONG, "0"),
+    Config("min.cleanable.dirty.ratio", DOUBLE, "0.5"),
+    # Kept and described, because clients and tools set them; a single node has no use for them.
+    Config("compression.type", STRING, "producer", choices=("producer",)),
+    Config("file.delete.delay.ms", LONG, "60000"),
+    Config("flush.messages", LONG, str(_FOREVER)),
+    Config("flush.ms", LONG, str(_FOREVER)),
+    Config("index.interval.bytes", INT, setting="index_interval_bytes"),
+    Config("max.compaction.lag.ms", LONG, str(_FOREVER)),
+    Config("message.timestamp.after.max.ms", LONG, str(_FOREVER)),
+    Config("message.timestamp.before.max.ms", LONG, str(_FOREVER)),
+    Config("message.timestamp.difference.max.ms", LONG, str(_FOREVER)),
+    Config("min.insync.replicas", INT, "1"),
+    Config("preallocate", BOOLEAN, "false", choices=_TRUTH),
+    Config("segment.index.bytes", INT, str(10 << 20)),
+    Config("segment.jitter.ms", LONG, "0"),
+    Config("unclean.leader.election.enable", BOOLEAN, "false", choices=_TRUTH),
+)
 _BY_NAME = {config.name: config for config in CONFIGS}
 
 
@@ -71,24 +77,24 @@ class TopicConfig:
 
 
 def check(name: str, text: str | None) -> str:
-    """The config's value in its usual form; `Refused` where the name is unknown or the value does not fit."""
+    """The config's value in its usual form; `RefusedError` where the name is unknown or the value does not fit."""
     config = _BY_NAME.get(name)
     if config is None:
-        raise Refused(ErrorCode.INVALID_CONFIG, f"unknown topic config {name}")
+        raise RefusedError(ErrorCode.INVALID_CONFIG, f"unknown topic config {name}")
     if text is None:
-        raise Refused(ErrorCode.INVALID_CONFIG, f"{name} needs a value")
+        raise RefusedError(ErrorCode.INVALID_CONFIG, f"{name} needs a value")
     text = text.strip()
     if config.choices:
         chosen = [word.strip() for word in text.split(",")] if config.type == LIST else [text]
         if not all(word in config.choices for word in chosen):
-            raise Refused(ErrorCode.INVALID_CONFIG, f"{name}: {text!r} is none of {', '.join(config.choices)}")
+            raise RefusedError(ErrorCode.INVALID_CONFIG, f"{name}: {text!r} is none of {', '.join(config.choices)}")
         return ",".join(chosen)
     try:
         number = float(text) if config.type == DOUBLE else int(text)
     except ValueError:
-        raise Refused(ErrorCode.INVALID_CONFIG, f"{name}: {text!r} is no number") from None
+        raise RefusedError(ErrorCode.INVALID_CONFIG, f"{name}: {text!r} is no number") from None
     if number < config.least or number > (_FOREVER if config.type == LONG else 2**31 - 1):
-        raise Refused(ErrorCode.INVALID_CONFIG, f"{name}: {text} lies outside its bounds")
+        raise RefusedError(ErrorCode.INVALID_CONFIG, f"{name}: {text} lies outside its bounds")
     return text
 
 
@@ -96,7 +102,7 @@ def effective(overrides: Mapping[str, str], settings: BrokerSettings) -> TopicCo
     """What holds for a topic with these overrides."""
 
     def value(name: str) -> str:
-        return overrides.get(name) or str(_BY_NAME[name].default(settings))
+        return overrides.get(name) or _BY_NAME[name].default_in(settings)
 
     policy = value("cleanup.policy").split(",")
     return TopicConfig(

@@ -2,14 +2,13 @@
 
 import asyncio
 import struct
-from typing import Any
 
 import structlog
 
 from stream.embedded.dispatch import BY_KEY, Api, refusal, versions
-from stream.embedded.errors import ErrorCode, MalformedRequest, Refused
-from stream.embedded.node import Client, Node
-from stream.embedded.wire import API_VERSIONS_KEY, RequestHeader, frame_response, read_body, read_header
+from stream.embedded.errors import ErrorCode, MalformedRequestError, RefusedError
+from stream.embedded.node import Call, Node
+from stream.embedded.wire import API_VERSIONS_KEY, Message, RequestHeader, frame_response, read_body, read_header
 
 logger = structlog.get_logger(__name__)
 
@@ -32,12 +31,12 @@ class Connection:
         try:
             while await self._serve_one():
                 pass
-        except MalformedRequest as error:
+        except MalformedRequestError as error:
             logger.warning("connection.rejected", client=self.client_id, host=self._host, reason=str(error))
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             pass
         except Exception as error:  # a fault of ours must not end the broker
-            logger.error("connection.failed", client=self.client_id, error=type(error).__name__, exc_info=True)
+            logger.exception("connection.failed", client=self.client_id, error=type(error).__name__)
         finally:
             self._writer.close()
 
@@ -52,11 +51,11 @@ class Connection:
                 prefix = await self._reader.readexactly(4)
         except asyncio.IncompleteReadError as end:
             if end.partial:
-                raise MalformedRequest("ended inside a frame's length") from None
+                raise MalformedRequestError("ended inside a frame's length") from None
             return False
         (size,) = struct.unpack(">i", prefix)
         if not 8 <= size <= settings.max_request_bytes:
-            raise MalformedRequest(f"a frame of {size} bytes; at most {settings.max_request_bytes} are taken")
+            raise MalformedRequestError(f"a frame of {size} bytes; at most {settings.max_request_bytes} are taken")
         counted = size if size > _SMALL else 0
         await self._node.budget.take(counted)
         try:
@@ -64,7 +63,7 @@ class Connection:
                 async with asyncio.timeout(settings.frame_timeout_s):
                     frame = await self._reader.readexactly(size)
             except asyncio.IncompleteReadError as end:
-                raise MalformedRequest(f"ended after {len(end.partial)} of {size} bytes") from None
+                raise MalformedRequestError(f"ended after {len(end.partial)} of {size} bytes") from None
             return await self._answer(frame)
         finally:
             self._node.budget.give(counted)
@@ -74,14 +73,14 @@ class Connection:
         self.client_id = header.client_id
         api = BY_KEY.get(header.key)
         if api is None:
-            raise MalformedRequest(f"request {header.key} is not spoken")
+            raise MalformedRequestError(f"request {header.key} is not spoken")
         if not api.from_ <= header.version <= api.to:
             return await self._wrong_version(api, header)
         if len(frame) > node.settings.max_control_bytes and api.name != "Produce":
-            raise MalformedRequest(f"{api.name} of {len(frame)} bytes")
+            raise MalformedRequestError(f"{api.name} of {len(frame)} bytes")
         request = read_body(frame, header, api.request)
-        client = Client(id=header.client_id, host=self._host, version=header.version)
-        response = await self._response(api, client, request)
+        call = Call(request=request, version=header.version, client_id=header.client_id, client_host=self._host)
+        response = await self._response(api, call)
         if node.faults.drops(api.name):
             self.cut()
             return False
@@ -89,18 +88,18 @@ class Connection:
             await self._send(frame_response(header, response))
         return True
 
-    async def _response(self, api: Api, client: Client, request: Any) -> Any:
+    async def _response(self, api: Api, call: Call) -> Message:
         faults = self._node.faults
         if delay := faults.delay_of(api.name):
             await asyncio.sleep(delay)
         try:
             if api.name != "Produce" and (code := faults.failure_of(api.name)) is not None:
-                raise Refused(code)
-            return await api.answer(self._node, client, request)
-        except Refused as refused:
-            response = refusal(api, request, refused)
+                raise RefusedError(code)
+            return await api.answer(self._node, call)
+        except RefusedError as refused:
+            response = refusal(api, call.request, refused)
             if response is None:
-                raise MalformedRequest(f"{api.name}: {refused}") from refused
+                raise MalformedRequestError(f"{api.name}: {refused}") from refused
             return response
 
     async def _wrong_version(self, api: Api, header: RequestHeader) -> bool:
@@ -109,9 +108,9 @@ class Connection:
         if header.key == API_VERSIONS_KEY:
             await self._send(frame_response(header, versions(unsupported), version=0))
             return True
-        response = refusal(api, None, Refused(unsupported))
+        response = refusal(api, None, RefusedError(unsupported))
         if response is None or header.version > api.response.max_version:
-            raise MalformedRequest(f"{api.name} v{header.version} is not spoken")
+            raise MalformedRequestError(f"{api.name} v{header.version} is not spoken")
         await self._send(frame_response(header, response))
         return True
 

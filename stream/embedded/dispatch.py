@@ -2,22 +2,23 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from kafka.protocol import admin, consumer, metadata, producer
 
 from stream.embedded import api_cluster, api_groups, api_records, api_topics
-from stream.embedded.errors import ErrorCode, Refused
-from stream.embedded.node import Client, Node
+from stream.embedded.errors import ErrorCode, RefusedError
+from stream.embedded.node import Call, Node
+from stream.embedded.wire import Message
 
-Answer = Callable[[Node, Client, Any], Awaitable[Any]]
+Answer = Callable[[Node, Call], Awaitable[Message]]
 
 
-async def api_versions(node: Node, client: Client, request: Any) -> Any:
+async def api_versions(_node: Node, _call: Call) -> Message:
+    """What this broker speaks."""
     return versions()
 
 
-def versions(error: ErrorCode = ErrorCode.NONE) -> Any:
+def versions(error: ErrorCode = ErrorCode.NONE) -> Message:
     """The table below, as clients ask for it."""
     answer = metadata.ApiVersionsResponse
     spoken = [answer.ApiVersion(api_key=api.key, min_version=api.advertised_from, max_version=api.to) for api in APIS]
@@ -32,22 +33,26 @@ class Api:
     from_: int
     to: int
     answer: Answer
-    room: Any
+    room: Message
 
     @property
-    def request(self) -> Any:
+    def request(self) -> Message:
+        """The class of the request."""
         return getattr(self.room, f"{self.name}Request")
 
     @property
-    def response(self) -> Any:
+    def response(self) -> Message:
+        """The class of its response."""
         return getattr(self.room, f"{self.name}Response")
 
     @property
     def key(self) -> int:
+        """The number that stands for the request on the wire."""
         return int(self.request.API_KEY)
 
     @property
     def advertised_from(self) -> int:
+        """The lowest version that clients are told of."""
         # librdkafka takes a broker that does not list Produce 0 for one that cannot take compressed batches; Apache
         # Kafka 4 lists it for the same reason and answers it with UNSUPPORTED_VERSION, too.
         return 0 if self.name == "Produce" else self.from_
@@ -84,14 +89,14 @@ APIS: tuple[Api, ...] = (
 BY_KEY = {api.key: api for api in APIS}
 
 
-def refusal(api: Api, request: Any, refused: Refused) -> Any:
+def refusal(api: Api, request: Message, refused: RefusedError) -> Message:
     """The response that says a whole request is refused; None where its response has no place for that."""
     if api.name == "Produce":
         return _produce_refusal(request, refused)
     fields = api.response._struct.fields
     if "error_code" not in fields:
         return None
-    said = {"error_code": refused.code}
+    said: dict[str, object] = {"error_code": refused.code}
     if "error_message" in fields:
         said["error_message"] = str(refused)
     if api.name == "JoinGroup":
@@ -101,7 +106,7 @@ def refusal(api: Api, request: Any, refused: Refused) -> Any:
     return api.response(**said)
 
 
-def _produce_refusal(request: Any, refused: Refused) -> Any:
+def _produce_refusal(request: Message, refused: RefusedError) -> Message:
     topic = producer.ProduceResponse.TopicProduceResponse
     part = topic.PartitionProduceResponse
     return producer.ProduceResponse(

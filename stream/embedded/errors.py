@@ -2,9 +2,9 @@
 
 EmbeddedBrokerError
 ├── BrokerStartError   the port is taken, the data directory is locked, unreadable or not writable
-└── Refused            a request answered with one of the protocol's error codes (never leaves the package)
+└── RefusedError            a request answered with one of the protocol's error codes (never leaves the package)
 
-`MalformedRequest` ends a connection: its bytes are no request of the protocol.
+`MalformedRequestError` ends a connection: its bytes are no request of the protocol.
 """
 
 from enum import IntEnum
@@ -61,7 +61,7 @@ class BrokerStartError(EmbeddedBrokerError):
     """The broker cannot start; the text says what is in the way and what to do."""
 
 
-class Refused(EmbeddedBrokerError):
+class RefusedError(EmbeddedBrokerError):
     """A request, or one item of it, is answered with `code`."""
 
     def __init__(self, code: ErrorCode, message: str = "") -> None:
@@ -69,5 +69,5 @@ class Refused(EmbeddedBrokerError):
         self.code = code
 
 
-class MalformedRequest(EmbeddedBrokerError):
+class MalformedRequestError(EmbeddedBrokerError):
     """Bytes that cannot be read as a request; the connection ends."""

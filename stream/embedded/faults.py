@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from stream.embedded.errors import ErrorCode
@@ -60,6 +61,7 @@ class Faults:
         self._failures.append(_Failure(api, code, times, topic))
 
     def fail_produce(self, code: ErrorCode, *, times: int = 1, topic: str | None = None) -> None:
+        """`fail` for Produce."""
         self.fail("Produce", code, times=times, topic=topic)
 
     def drop_responses(self, api: str, times: int = 1) -> None:
@@ -104,11 +106,12 @@ class Faults:
         paused, self._paused = self._paused, set()
         self._in_loop(self._bound().set)
         for topic, partition in paused:
-            self._in_loop(lambda topic=topic, partition=partition: self._wake(topic, partition))
+            self._in_loop(partial(self._wake, topic, partition))
 
     # -- asked by the broker
 
     def delay_of(self, api: str) -> float:
+        """Seconds by which to delay a request of this kind."""
         return self._delays.get(api, 0.0) if self._delays else 0.0
 
     def failure_of(self, api: str, topic: str | None = None) -> ErrorCode | None:
@@ -120,15 +123,18 @@ class Faults:
         return None
 
     def drops(self, api: str) -> bool:
+        """Whether to cut the connection in place of an answer; it counts as used."""
         if self._drops.get(api, 0) <= 0:
             return False
         self._drops[api] -= 1
         return True
 
     def paused(self, topic: str, partition: int) -> bool:
+        """Whether the partition is paused."""
         return bool(self._paused) and (topic, partition) in self._paused
 
     async def acks_released(self) -> None:
+        """Returns when acknowledgements are not held."""
         await self._bound().wait()
 
     # -- inside

@@ -15,7 +15,7 @@ from enum import Enum
 
 import structlog
 
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.roster import Joined, Joining, Member, Roster
 from stream.embedded.settings import BrokerSettings
 
@@ -34,7 +34,7 @@ class State(Enum):
     DEAD = "Dead"
 
 
-class MemberIdRequired(Refused):
+class MemberIdRequiredError(RefusedError):
     """The client joins again with the id it is given here."""
 
     def __init__(self, member_id: str) -> None:
@@ -70,7 +70,7 @@ class Group:
             member_id = f"{about.instance_id or about.client_id}-{uuid.uuid4()}"
             if id_required and not about.instance_id:
                 self.members.expect(member_id, about.session_timeout_ms)
-                raise MemberIdRequired(member_id)
+                raise MemberIdRequiredError(member_id)
             return await self._add(member_id, about)
         if self.members.forget(member_id):
             return await self._add(member_id, about)
@@ -88,7 +88,7 @@ class Group:
         member = self.check(member_id, generation, instance_id)
         self.members.heard(member)
         if self.state is State.PREPARING:
-            raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
+            raise RefusedError(ErrorCode.REBALANCE_IN_PROGRESS)
         if self.state is State.STABLE:
             return member.assignment
         if member_id == self.leader:
@@ -98,11 +98,13 @@ class Group:
         return await member.syncing
 
     def heartbeat(self, member_id: str, generation: int, instance_id: str | None) -> None:
+        """Keeps the member's session alive; `RefusedError` tells it to join again."""
         self.members.heard(self.check(member_id, generation, instance_id))
         if self.state is State.PREPARING:
-            raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
+            raise RefusedError(ErrorCode.REBALANCE_IN_PROGRESS)
 
     def leave(self, member_id: str, instance_id: str | None) -> None:
+        """Takes a member off at its own wish."""
         if self.members.forget(member_id):
             return
         static = self.members.static(instance_id)
@@ -116,34 +118,34 @@ class Group:
     # -- checks
 
     def check(self, member_id: str, generation: int, instance_id: str | None) -> Member:
-        """The member, if it is of the present generation; `Refused` where not."""
+        """The member, if it is of the present generation; `RefusedError` where not."""
         member = self.members.find(member_id, instance_id)
         if generation != self.generation:
-            raise Refused(ErrorCode.ILLEGAL_GENERATION)
+            raise RefusedError(ErrorCode.ILLEGAL_GENERATION)
         return member
 
     def check_commit(self, member_id: str, generation: int, instance_id: str | None) -> None:
-        """`Refused` unless this client may commit offsets now."""
+        """`RefusedError` unless this client may commit offsets now."""
         if generation < 0 and self.state is State.EMPTY:
             return  # a consumer that assigns partitions to itself
         member = self.check(member_id, generation, instance_id)
         if self.state is State.COMPLETING:
-            raise Refused(ErrorCode.REBALANCE_IN_PROGRESS)
+            raise RefusedError(ErrorCode.REBALANCE_IN_PROGRESS)
         self.members.heard(member)
 
     def _check_joining(self, member_id: str, about: Joining) -> None:
         settings = self._settings
         if not settings.min_session_timeout_ms <= about.session_timeout_ms <= settings.max_session_timeout_ms:
-            raise Refused(ErrorCode.INVALID_SESSION_TIMEOUT)
+            raise RefusedError(ErrorCode.INVALID_SESSION_TIMEOUT)
         if not about.protocols or not about.protocol_type:
-            raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+            raise RefusedError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
         others = [each for each in self.members if each.id != member_id]
         if others:
             common = set(about.protocols).intersection(*(each.about.protocols for each in others))
             if about.protocol_type != self.protocol_type or not common:
-                raise Refused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+                raise RefusedError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
         if member_id not in self.members and len(self.members) >= settings.max_group_members:
-            raise Refused(ErrorCode.GROUP_MAX_SIZE_REACHED)
+            raise RefusedError(ErrorCode.GROUP_MAX_SIZE_REACHED)
 
     # -- members come and go
 
@@ -180,8 +182,9 @@ class Group:
     # -- rebalance
 
     async def _wait_for_rebalance(self, member: Member) -> Joined:
-        member.answer_join(Refused(ErrorCode.UNKNOWN_MEMBER_ID))  # a join sent again replaces the one before
-        waiting = member.joining = self._loop.create_future()
+        member.answer_join(RefusedError(ErrorCode.UNKNOWN_MEMBER_ID))  # a join sent again replaces the one before
+        waiting: asyncio.Future[Joined] = self._loop.create_future()
+        member.joining = waiting
         if self.state is State.PREPARING:
             self._complete_if_all_joined()
         else:
@@ -193,7 +196,7 @@ class Group:
         self._gathering = self.state is State.EMPTY
         self.state = State.PREPARING
         for member in self.members:
-            member.answer_sync(Refused(ErrorCode.REBALANCE_IN_PROGRESS))
+            member.answer_sync(RefusedError(ErrorCode.REBALANCE_IN_PROGRESS))
         wait_s = self._settings.initial_rebalance_delay_s if self._gathering else self._rebalance_timeout_s()
         self._after(wait_s, self._complete)
         self._complete_if_all_joined()

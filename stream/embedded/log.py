@@ -11,7 +11,8 @@ from pathlib import Path
 import structlog
 
 from stream.embedded import batch
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.compression import UnreadableBatchError
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.recovery import recover, save_producers
 from stream.embedded.segment import Segment, write_durably
 from stream.embedded.settings import BrokerSettings
@@ -29,6 +30,7 @@ class Waiter:
     ready: asyncio.Future[None]
 
     def arrived(self, count: int) -> None:
+        """Counts bytes appended to one of the partitions."""
         self.missing -= count
         if self.missing <= 0 and not self.ready.done():
             self.ready.set_result(None)
@@ -74,6 +76,7 @@ class PartitionLog:
 
     @property
     def name(self) -> str:
+        """Topic and partition, for people."""
         return f"{self.directory.parent.name}-{self.directory.name}"
 
     @property
@@ -83,6 +86,7 @@ class PartitionLog:
 
     @property
     def size(self) -> int:
+        """Bytes of all segments."""
         return sum(segment.size for segment in self.segments)
 
     # -- append
@@ -90,7 +94,7 @@ class PartitionLog:
     def append(self, produced: bytes, header: batch.Header, *, now_ms: int, stamp: bool = False) -> int:
         """Writes a checked batch and returns its offset; an idempotent repeat returns the offset it got before.
 
-        The records are with the operating system when this returns. `Refused` where a sequence is out of order or the
+        The records are with the operating system when this returns. `RefusedError` where a sequence is out of order or the
         disk does not take them.
         """
         earlier = self.producers.duplicate(header)
@@ -121,7 +125,7 @@ class PartitionLog:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, active.size)
             logger.error("log.write_failed", partition=self.name, error=error.strerror)
-            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"the log cannot be written: {error.strerror}") from error
+            raise RefusedError(ErrorCode.KAFKA_STORAGE_ERROR, f"the log cannot be written: {error.strerror}") from error
 
     def roll(self, *, now_ms: int) -> None:
         """Seals the active segment, beside the event loop, and begins the next."""
@@ -156,12 +160,12 @@ class PartitionLog:
     def read(self, offset: int, max_bytes: int, *, at_least_one: bool) -> bytes:
         """Batches from the one that holds `offset` on, up to `max_bytes`; the last may be cut short.
 
-        With `at_least_one` the first batch is whole even if it is longer. `Refused` where the offset lies outside.
+        With `at_least_one` the first batch is whole even if it is longer. `RefusedError` where the offset lies outside.
         """
         if not self.start <= offset <= self.end:
-            raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+            raise RefusedError(ErrorCode.OFFSET_OUT_OF_RANGE)
         found = self._find(offset)
-        if found is None or max_bytes <= 0 and not at_least_one:
+        if found is None or (max_bytes <= 0 and not at_least_one):
             return b""
         segment, position = found
         length = min(max_bytes, segment.size - position)
@@ -216,6 +220,7 @@ class PartitionLog:
         return self.at_time(largest) if largest >= 0 else None
 
     def wake(self) -> None:
+        """Lets everyone who waits for records look again."""
         for waiter in tuple(self.waiters):
             waiter.arrived(waiter.missing)
 
@@ -257,7 +262,7 @@ def _first_at(view: bytes, header: batch.Header, timestamp: int, start: int) -> 
         for record in batch.records(view):
             if record.timestamp >= timestamp and record.offset >= start:
                 return record.offset, record.timestamp
-    except Exception as error:  # the batch came over the wire: whatever is wrong inside, its bounds still answer
+    except (UnreadableBatchError, IndexError) as error:  # the batch came over the wire: whatever is wrong inside, its bounds still answer
         logger.warning("log.batch_unreadable", offset=header.base_offset, error=type(error).__name__)
         return max(header.base_offset, start), header.max_timestamp
     return None

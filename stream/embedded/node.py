@@ -14,17 +14,19 @@ from stream.embedded.offsets import Offsets
 from stream.embedded.segment import write_durably
 from stream.embedded.settings import BrokerSettings
 from stream.embedded.topics import OFFSETS_TOPIC, Topics
+from stream.embedded.wire import Message
 
 _PRODUCER_IDS = 1000  # reserved on disk at a time
 
 
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """Who asks, and in which version."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A request as it came: its body, its version, and who asks."""
 
-    id: str
-    host: str
+    request: Message
     version: int
+    client_id: str
+    client_host: str
 
 
 class Node:
@@ -53,10 +55,12 @@ class Node:
 
     @property
     def cluster_id(self) -> str:
+        """The cluster's id, the same across restarts."""
         return str(self._about["cluster_id"])
 
     @staticmethod
     def now_ms() -> int:
+        """The clock, in milliseconds since 1970."""
         return int(time.time() * 1000)
 
     def new_producer_id(self) -> int:
@@ -80,6 +84,7 @@ class Node:
         return alive | set(self.offsets.groups())
 
     def close(self) -> None:
+        """Refuses who waits, and puts every log on the disk."""
         for group in self.groups.values():
             group.close()
         self.topics.close()

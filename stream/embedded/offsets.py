@@ -56,13 +56,15 @@ class Offsets:
             self._groups.setdefault(group, {})[(topic, partition)] = _read_value(record.value)
 
     def of(self, group: str) -> dict[Place, Committed]:
+        """What a group has committed, by place."""
         return self._groups.get(group, {})
 
     def groups(self) -> tuple[str, ...]:
+        """Groups that have committed anything."""
         return tuple(self._groups)
 
     async def commit(self, group: str, commits: dict[Place, Committed], *, now_ms: int, durable: bool) -> None:
-        """Records the commits; they hold when this returns. `Refused` where the disk does not take them."""
+        """Records the commits; they hold when this returns. `RefusedError` where the disk does not take them."""
         if not commits:
             return
         self._append(((_key(group, place), _value(commit)) for place, commit in commits.items()), now_ms)
@@ -79,6 +81,7 @@ class Offsets:
                 self._forget(group, place)
 
     def delete_topic(self, topic: str, *, now_ms: int) -> None:
+        """Forgets every group's offsets for a topic."""
         for group in self.groups():
             self.delete(group, [place for place in self.of(group) if place[0] == topic], now_ms=now_ms)
 

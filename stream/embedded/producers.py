@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stream.embedded.batch import Header
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 
 _REMEMBERED = 5  # batches a producer may have in flight, by the protocol
 _SEQUENCES = 1 << 31
@@ -26,25 +26,25 @@ class Producers:
         self._reached: dict[int, _Reached] = {}
 
     def duplicate(self, header: Header) -> int | None:
-        """The offset that this very batch got earlier, or None if it is new; `Refused` where it is out of order."""
+        """The offset that this very batch got earlier, or None if it is new; `RefusedError` where it is out of order."""
         if header.producer_id < 0:
             return None
         reached = self._reached.get(header.producer_id)
         if reached is None:
             return None
         if header.producer_epoch < reached.epoch:
-            raise Refused(ErrorCode.INVALID_PRODUCER_EPOCH, "an older instance of this producer has been fenced")
+            raise RefusedError(ErrorCode.INVALID_PRODUCER_EPOCH, "an older instance of this producer has been fenced")
         first = header.base_sequence
         if header.producer_epoch > reached.epoch:
             if first != 0:
-                raise Refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, "a new epoch starts at sequence 0")
+                raise RefusedError(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, "a new epoch starts at sequence 0")
             return None
         last = (first + header.last_offset_delta) % _SEQUENCES
         for seen_first, seen_last, offset in reached.recent:
             if (seen_first, seen_last) == (first, last):
                 return offset
         if reached.recent and first != (reached.recent[-1][1] + 1) % _SEQUENCES:
-            raise Refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, f"expected another sequence than {first}")
+            raise RefusedError(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, f"expected another sequence than {first}")
         return None
 
     def appended(self, header: Header, base_offset: int, *, at_ms: int) -> None:
@@ -64,10 +64,12 @@ class Producers:
             del self._reached[producer_id]
 
     def dump(self) -> list[Any]:
+        """The state as JSON values, for `load`."""
         return [[p, r.epoch, r.seen_ms, [list(b) for b in r.recent]] for p, r in self._reached.items()]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> "Producers":
+        """The state that `dump` gave."""
         producers = cls()
         for producer_id, epoch, seen_ms, recent in dumped:
             reached = producers._reached[producer_id] = _Reached(epoch, seen_ms)

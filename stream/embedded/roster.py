@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 
 T = TypeVar("T")
 
@@ -45,19 +45,21 @@ class Member:
     syncing: asyncio.Future[bytes] | None = None
     session: asyncio.TimerHandle | None = field(default=None, repr=False)
 
-    def answer_join(self, answer: Joined | Refused) -> None:
+    def answer_join(self, answer: Joined | RefusedError) -> None:
+        """Answers the join it waits on, if any."""
         future, self.joining = self.joining, None
         _resolve(future, answer)
 
-    def answer_sync(self, answer: bytes | Refused) -> None:
+    def answer_sync(self, answer: bytes | RefusedError) -> None:
+        """Answers the sync it waits on, if any."""
         future, self.syncing = self.syncing, None
         _resolve(future, answer)
 
 
-def _resolve(future: asyncio.Future[T] | None, answer: T | Refused) -> None:
+def _resolve(future: asyncio.Future[T] | None, answer: T | RefusedError) -> None:
     if future is None or future.done():
         return
-    if isinstance(answer, Refused):
+    if isinstance(answer, RefusedError):
         future.set_exception(answer)
     else:
         future.set_result(answer)
@@ -88,19 +90,20 @@ class Roster:
         return not self._members and not self._expected
 
     def find(self, member_id: str, instance_id: str | None) -> Member:
-        """A member by its id; `Refused` where there is none, or another has taken its instance id over."""
+        """A member by its id; `RefusedError` where there is none, or another has taken its instance id over."""
         if instance_id and self._static.get(instance_id, member_id) != member_id:
-            raise Refused(ErrorCode.FENCED_INSTANCE_ID)
+            raise RefusedError(ErrorCode.FENCED_INSTANCE_ID)
         try:
             return self._members[member_id]
         except KeyError:
-            raise Refused(ErrorCode.UNKNOWN_MEMBER_ID) from None
+            raise RefusedError(ErrorCode.UNKNOWN_MEMBER_ID) from None
 
     def static(self, instance_id: str | None) -> Member | None:
         """The member that holds an instance id."""
         return self._members.get(self._static.get(instance_id, "")) if instance_id else None
 
     def add(self, member: Member) -> None:
+        """Takes a member on; one with an instance id holds that id from now on."""
         self._members[member.id] = member
         if member.about.instance_id:
             self._static[member.about.instance_id] = member.id
@@ -112,8 +115,8 @@ class Roster:
             del self._static[member.about.instance_id]
         if member.session:
             member.session.cancel()
-        member.answer_join(Refused(code))
-        member.answer_sync(Refused(code))
+        member.answer_join(RefusedError(code))
+        member.answer_sync(RefusedError(code))
 
     def expect(self, member_id: str, timeout_ms: int) -> None:
         """A client has been told to join with this id, and may for so long."""
@@ -141,6 +144,7 @@ class Roster:
             self._on_silence(member)
 
     def close(self) -> None:
+        """Ends all sessions and refuses who waits."""
         for handle in self._expected.values():
             handle.cancel()
         for member in self:

@@ -38,6 +38,7 @@ class Segment:
 
     @property
     def index_path(self) -> Path:
+        """Where the saved index is."""
         return self.path.with_suffix(".index")
 
     def note(self, header: Header) -> None:
@@ -59,7 +60,7 @@ class Segment:
         self.size, self.end, self.max_timestamp, self._indexed_to = 0, self.base, _NO_TIME, 0
         self._offsets, self._positions, self._times = array("q"), array("q"), array("q")
         for batch, header in self.batches(0):
-            if header.magic != 2 or header.base_offset < self.end or header.count < 0:
+            if header.magic != 2 or header.base_offset < self.end or header.records < 0:
                 return
             if verify and not crc_holds(batch, header):
                 return
@@ -140,6 +141,7 @@ class Segment:
         return True
 
     def delete(self) -> None:
+        """Removes the segment's files."""
         self.index_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from stream.embedded import configs
-from stream.embedded.errors import ErrorCode, Refused
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.log import PartitionLog
 from stream.embedded.segment import write_durably
 from stream.embedded.settings import BrokerSettings
@@ -53,18 +53,20 @@ class Topic:
             self.partitions.append(log)
 
     def grow(self, count: int, *, now_ms: int) -> None:
+        """Adds partitions up to `count`."""
         self._open_partitions(count, now_ms=now_ms)
         self.configure(self.overrides)
         self.save()
 
     def save(self) -> None:
+        """Writes the topic's description beside its partitions."""
         about = {"id": str(self.id), "partitions": len(self.partitions), "configs": self.overrides}
         write_durably(self._directory / _ABOUT, json.dumps(about, indent=1).encode())
 
     def log(self, index: int) -> PartitionLog:
-        """A partition's log; `Refused` where there is no such partition."""
+        """A partition's log; `RefusedError` where there is no such partition."""
         if not 0 <= index < len(self.partitions):
-            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise RefusedError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         return self.partitions[index]
 
 
@@ -91,33 +93,37 @@ class Topics:
         return name in self._topics
 
     def __getitem__(self, name: str) -> Topic:
-        """`Refused` where there is no such topic."""
+        """`RefusedError` where there is no such topic."""
         try:
             return self._topics[name]
         except KeyError:
-            raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
+            raise RefusedError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) from None
 
     def with_id(self, topic_id: uuid.UUID) -> Topic | None:
+        """The topic with this id."""
         return next((topic for topic in self._topics.values() if topic.id == topic_id), None)
 
     def log(self, name: str, index: int) -> PartitionLog:
+        """A partition's log; `RefusedError` where there is none."""
         return self[name].log(index)
 
     def check_new(self, name: str, partitions: int, overrides: Mapping[str, str | None]) -> dict[str, str]:
-        """The checked configs of a topic that could be created; `Refused` where it could not."""
+        """The checked configs of a topic that could be created; `RefusedError` where it could not."""
         check_name(name)
         if name in self._topics:
-            raise Refused(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists")
+            raise RefusedError(ErrorCode.TOPIC_ALREADY_EXISTS, f"topic {name} exists")
         if partitions < 1:
-            raise Refused(ErrorCode.INVALID_PARTITIONS, "a topic has at least one partition")
+            raise RefusedError(ErrorCode.INVALID_PARTITIONS, "a topic has at least one partition")
         self.check_room(partitions)
         return {key: configs.check(key, text) for key, text in overrides.items()}
 
     def check_room(self, more: int) -> None:
+        """`RefusedError` where the broker holds too many partitions for so many more."""
         if sum(len(topic.partitions) for topic in self) + more > self._settings.max_partitions:
-            raise Refused(ErrorCode.INVALID_PARTITIONS, f"the broker holds at most {self._settings.max_partitions} partitions")
+            raise RefusedError(ErrorCode.INVALID_PARTITIONS, f"the broker holds at most {self._settings.max_partitions} partitions")
 
     def create(self, name: str, partitions: int, overrides: Mapping[str, str | None], *, now_ms: int) -> Topic:
+        """A new topic; `RefusedError` where `check_new` refuses it."""
         checked = self.check_new(name, partitions, overrides)
         path = self._directory / name
         path.mkdir(exist_ok=True)
@@ -129,9 +135,10 @@ class Topics:
         return topic
 
     def delete(self, name: str) -> None:
+        """Removes a topic and its records."""
         topic = self[name]
         if topic.internal:
-            raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
+            raise RefusedError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} is the broker's own")
         del self._topics[name]
         for log in topic.partitions:
             log.discard()
@@ -141,6 +148,7 @@ class Topics:
         logger.info("topic.deleted", topic=name)
 
     def close(self) -> None:
+        """Puts every log on the disk."""
         for topic in self:
             for log in topic.partitions:
                 log.close()
@@ -148,6 +156,6 @@ class Topics:
 
 
 def check_name(name: str) -> None:
-    """`Refused` unless the protocol allows such a topic name."""
+    """`RefusedError` unless the protocol allows such a topic name."""
     if not _NAME.fullmatch(name) or name in (".", ".."):
-        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name is 1 to 249 of the characters a-z A-Z 0-9 . _ -")
+        raise RefusedError(ErrorCode.INVALID_TOPIC_EXCEPTION, "a topic's name is 1 to 249 of the characters a-z A-Z 0-9 . _ -")

@@ -6,9 +6,12 @@ version does not know.
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from stream.embedded.errors import MalformedRequest
+from stream.embedded.errors import MalformedRequestError
+
+Message: TypeAlias = Any
+"""A request or response of kafka-python; its classes are made at import and have no types."""
 
 NODE_ID = 1
 API_VERSIONS_KEY = 18
@@ -27,21 +30,21 @@ class RequestHeader:
 
 
 def read_header(frame: bytes) -> RequestHeader:
-    """The header of a frame, up to the part that only some versions have; `MalformedRequest` where it is none."""
+    """The header of a frame, up to the part that only some versions have; `MalformedRequestError` where it is none."""
     try:
         key, version, correlation_id, length = _HEADER.unpack_from(frame)
         at = _HEADER.size
         client_id = frame[at : at + max(length, 0)].decode()
     except (struct.error, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"header: {error}") from error
+        raise MalformedRequestError(f"header: {error}") from error
     at += max(length, 0)
     if at > len(frame) or version < 0:
-        raise MalformedRequest("header is cut short")
+        raise MalformedRequestError("header is cut short")
     return RequestHeader(key=key, version=version, correlation_id=correlation_id, client_id=client_id, body_at=at)
 
 
-def read_body(frame: bytes, header: RequestHeader, message: Any) -> Any:
-    """The request's body; `MalformedRequest` where the bytes are none of this message at this version."""
+def read_body(frame: bytes, header: RequestHeader, message: Message) -> Message:
+    """The request's body; `MalformedRequestError` where the bytes are none of this message at this version."""
     view, at = memoryview(frame), header.body_at
     flexible = message.flexible_version_q(header.version)
     try:
@@ -49,12 +52,12 @@ def read_body(frame: bytes, header: RequestHeader, message: Any) -> Any:
             at = _skip_tags(frame, at)
         decode = message._struct.compiled_decode_from(header.version, compact=flexible, tagged=flexible, data_class=message)
         body, end = decode(view, at)
-    except MalformedRequest:
+    except MalformedRequestError:
         raise
     except Exception as error:  # the decoder runs over bytes from outside: any failure means that they are wrong
-        raise MalformedRequest(f"{message.__name__} v{header.version}: {type(error).__name__}") from error
+        raise MalformedRequestError(f"{message.__name__} v{header.version}: {type(error).__name__}") from error
     if end > len(frame):
-        raise MalformedRequest(f"{message.__name__} v{header.version} is cut short")
+        raise MalformedRequestError(f"{message.__name__} v{header.version} is cut short")
     return body
 
 
@@ -65,7 +68,7 @@ def _skip_tags(frame: bytes, at: int) -> int:
         length, at = _unsigned(frame, at)
         at += length
         if at > len(frame):
-            raise MalformedRequest("header's tags are cut short")
+            raise MalformedRequestError("header's tags are cut short")
     return at
 
 
@@ -73,7 +76,7 @@ def _unsigned(frame: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(frame) or shift > 28:
-            raise MalformedRequest("a varint is cut short")
+            raise MalformedRequestError("a varint is cut short")
         byte = frame[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -89,7 +92,7 @@ class Encoded:
     parts: list[bytes]
 
 
-def frame_response(header: RequestHeader, response: Any, *, version: int | None = None) -> list[bytes]:
+def frame_response(header: RequestHeader, response: Message, *, version: int | None = None) -> list[bytes]:
     """The framed response, in parts; `version` where it differs from the request's."""
     if isinstance(response, Encoded):
         parts = response.parts
