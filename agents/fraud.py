@@ -27,6 +27,8 @@ from schemas.policy import Policy
 from schemas.transaction import Transaction
 
 LABEL = "fraud"
+CLOCK_SKEW_MS = 24 * 60 * 60 * 1000
+"""How far a transaction may lie ahead of its own record. A history keeps so many transactions: future ones would fill it."""
 
 
 class TransactionScorer(Protocol):
@@ -78,6 +80,9 @@ class FraudAgent:
             read = decode(Transaction, raw)
             if isinstance(read, Malformed):
                 letters.append(dead_letter(raw, error_class="Malformed", error_text=read.reason, at=at))
+                continue
+            if (late := _ahead_of_its_record(read)) is not None:
+                letters.append(dead_letter(raw, error_class="FromTheFuture", error_text=late, at=at))
                 continue
             case, fresh = self._remember(read, writes)
             redelivered += not fresh
@@ -143,3 +148,11 @@ class FraudAgent:
             mode=self._mode,
             tenant=body.tenant,
         )
+
+
+def _ahead_of_its_record(record: Record[Transaction]) -> str | None:
+    """What is wrong with the time of a transaction that lies after its record; None when nothing is."""
+    timestamp_ms = record.raw.timestamp_ms
+    if timestamp_ms > 0 and record.body.occurred_at.timestamp() * 1000 > timestamp_ms + CLOCK_SKEW_MS:
+        return "occurred_at lies more than a day after the time of its record"
+    return None

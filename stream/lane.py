@@ -90,7 +90,7 @@ class Lane:
         self._fetches: deque[_Fetch] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
-        self._busy = 0
+        self._in_hand = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -124,8 +124,8 @@ class Lane:
         return True
 
     async def batches(self, max_batch: int) -> AsyncIterator[Batch]:
-        """Batches of up to `max_batch` records, without end. A batch never waits to grow: while one is being worked on the
-        next ones queue up, so batches are small at low load and large under load."""
+        """Batches of up to `max_batch` records, without end; `release` must be called once for each. A batch never waits to
+        grow: while one is being worked on records queue up, so batches are small at low load and large under load."""
         while True:
             if not self._fetches:
                 self._arrived.clear()
@@ -133,11 +133,15 @@ class Lane:
             batch = self._take(max_batch)
             if not batch.records:
                 continue
+            self._in_hand += 1
             self._idle.clear()
-            try:
-                yield batch
-            finally:
-                self._idle.set()
+            yield batch
+
+    def release(self) -> None:
+        """A batch is done with, whether it was acknowledged or not."""
+        self._in_hand -= 1
+        if not self._in_hand:
+            self._idle.set()
 
     def _take(self, max_batch: int) -> Batch:
         batch = Batch(self, self.consumer.epoch)

@@ -25,7 +25,10 @@ STUCK_PAUSE_S = 1.0
 
 
 class AgentLoop:
-    """Drives one agent over its lane. `table` is where the state that the agent reads is written."""
+    """Drives one agent over its lane. `table` is where the state that the agent reads is written.
+
+    While a batch of a stateless agent is being published the next one is scored already; acknowledgements stay in order.
+    An agent with state waits, because the next batch may need what this one leaves."""
 
     def __init__(self, agent: Agent, lane: Lane, delivery: Delivery, table: StateTable | None, *, max_batch: int) -> None:
         self._agent = agent
@@ -36,32 +39,47 @@ class AgentLoop:
 
     async def run(self) -> None:
         """Work until cancelled. A batch that cannot be finished is not acknowledged, and is delivered again."""
+        settling: asyncio.Task[None] | None = None
         async for batch in self._lane.batches(self._max_batch):
-            try:
-                done = await self._process(batch)
-            except Exception:
-                # Whatever it was, it was ours: keep the records, say so, and do not spin.
-                log.exception("batch.failed", topic=self._agent.topic, records=len(batch.records))
-                self._lane.consumer.rewind()
-                await asyncio.sleep(STUCK_PAUSE_S)
-                continue
-            if not done:
-                metrics.STALE.labels(self._agent.topic).inc()
+            outcome = await self._outcome(batch)
+            if settling is not None:
+                await settling
+            settling = asyncio.create_task(self._settle(batch, outcome))
+            if self._table is not None or outcome is None:
+                await settling
 
-    async def _process(self, batch: Batch) -> bool:
+    async def _outcome(self, batch: Batch) -> Outcome | None:
+        """What the batch causes; None when the agent raised on it."""
         try:
-            outcome = await self._judge(batch.records)
-        except StateError:
-            raise
+            return await self._judge(batch.records)
         except Exception:
-            # An agent is total; should one raise all the same, the record that it fails on is found by itself. One after
-            # the other, each made durable, because a record may need the state that the one before it left.
             log.exception("agent.raised", topic=self._agent.topic, records=len(batch.records))
-            for raw in batch.records:
-                if not await self._finish(await self._judge_alone(raw), [raw], batch):
-                    return False
-            return batch.ack()
-        return await self._finish(outcome, batch.records, batch) and batch.ack()
+            return None
+
+    async def _settle(self, batch: Batch, outcome: Outcome | None) -> None:
+        """Make what the batch caused durable, then acknowledge it."""
+        try:
+            if outcome is None:
+                done = await self._one_by_one(batch)
+            else:
+                done = await self._finish(outcome, batch.records, batch)
+            if not (done and batch.ack()):
+                metrics.STALE.labels(self._agent.topic).inc()
+        except Exception:
+            # Whatever it was, it was ours and not the records': keep them, say so, and do not spin.
+            log.exception("batch.failed", topic=self._agent.topic, records=len(batch.records))
+            await asyncio.sleep(STUCK_PAUSE_S)
+            self._lane.consumer.rewind()
+        finally:
+            self._lane.release()
+
+    async def _one_by_one(self, batch: Batch) -> bool:
+        """An agent is total; should one raise all the same, the record that it fails on is found by itself. One after the
+        other, each made durable, because a record may need the state that the one before it left."""
+        for raw in batch.records:
+            if not await self._finish(await self._judge_alone(raw), [raw], batch):
+                return False
+        return True
 
     async def _judge(self, records: Sequence[RawRecord]) -> Outcome:
         started_s = time.time()

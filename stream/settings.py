@@ -14,7 +14,7 @@ from stream.errors import UsageError
 
 PREFIX = "FLAGSTREAM_"
 FILE = Path("flagstream.toml")
-NOT_SETTINGS = frozenset({"FLAGSTREAM_DATA", "FLAGSTREAM_DEBUG"})
+NOT_SETTINGS = frozenset({"FLAGSTREAM_DATA", "FLAGSTREAM_DEBUG", "FLAGSTREAM_KAFKA_JARS"})
 """Variables with our prefix that are no settings: where tests and training find data sets, and `--debug`."""
 
 Port = Annotated[int, Field(ge=0, le=65535)]

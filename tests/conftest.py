@@ -10,6 +10,8 @@ import pytest
 
 from stream.embedded import running_broker
 
+pytest_plugins = ["tests.brokers.fixtures"]
+
 ROOT = Path(__file__).parent.parent
 
 

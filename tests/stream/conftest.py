@@ -50,6 +50,7 @@ class Stage:
     """One broker with the topics made, and the workers that were started on it."""
 
     broker: str
+    names: Names
     folder: Path
     environ: dict[str, str]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -80,14 +81,19 @@ class Stage:
             for number, event in enumerate(islice(traffic(seed, rate=1_000, start=NOW, warmup_days=3, cards=60), count)):
                 if rate is not None and number % 20 == 0:
                     time.sleep(max(0.0, number / rate - (time.monotonic() - began)))
-                producer.send(event.topic, event.value, key=event.key)
+                producer.send(self.names.wire(event.topic), event.value, key=event.key)
             producer.flush()
         return count
 
     def lag(self) -> int:
         """Input records that the group has not committed."""
-        states = [one for one in topics.states(self.broker, Names(), "flagstream") if one.name in ("messages", "transactions")]
+        inputs = {self.names.wire(name) for name in ("messages", "transactions")}
+        states = [one for one in topics.states(self.broker, self.names, "flagstream") if one.name in inputs]
         return sum(sum(one.end_offsets) if one.lag is None else one.lag for one in states)
+
+    def read(self, topic: str) -> list[RawRecord]:
+        """All records of a topic of the table."""
+        return read_all(self.broker, self.names.wire(topic))
 
     def until_done(self, timeout_s: float = 60.0) -> None:
         """Wait until every input is committed."""
@@ -99,11 +105,11 @@ class Stage:
 
     def flags(self) -> list[Flag]:
         """All published flags, repetitions included."""
-        return [Flag.model_validate_json(raw.value or b"") for raw in read_all(self.broker, "flags")]
+        return [Flag.model_validate_json(raw.value or b"") for raw in self.read("flags")]
 
     def dead_letters(self) -> list[DeadLetter]:
         """All published dead letters, repetitions included."""
-        return [DeadLetter.model_validate_json(raw.value or b"") for raw in read_all(self.broker, "dead-letters")]
+        return [DeadLetter.model_validate_json(raw.value or b"") for raw in self.read("dead-letters")]
 
     def expected(self) -> tuple[dict[str, Flag], dict[str, DeadLetter], dict[StateKey, bytes]]:
         """What the agents make of the input topics record by record: flags and dead letters by id, and the state."""
@@ -114,7 +120,7 @@ class Stage:
         letters: dict[str, DeadLetter] = {}
         bundle, model = load.fraud_model(settings)
         for agent in (load.moderation_agent(settings, policy), load.fraud_agent(bundle, model, policy, state)):
-            for raw in read_all(self.broker, agent.topic):
+            for raw in self.read(agent.topic):
                 outcome = agent.handle([raw], at=NOW)
                 state.update(outcome.state)
                 flags.update((flag.id, flag) for flag in outcome.flags)
@@ -123,16 +129,18 @@ class Stage:
 
 
 @pytest.fixture
-def stage(embedded: str, tmp_path: Path) -> Iterator[Stage]:
+def stage(broker: str, prefix: str, tmp_path: Path) -> Iterator[Stage]:
     """A broker with the topics, and no worker yet. Workers still running at the end are killed."""
-    topics.create(embedded, Names())
+    names = Names(prefix)
+    topics.create(broker, names)
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FLAGSTREAM_")},
-        "FLAGSTREAM_BROKER": embedded,
+        "FLAGSTREAM_BROKER": broker,
+        "FLAGSTREAM_PREFIX": prefix,
         "FLAGSTREAM_STATE_DIR": str(tmp_path / "state"),
         "FLAGSTREAM_WEB_PORT": "0",
     }
-    staged = Stage(embedded, tmp_path, environ)
+    staged = Stage(broker, names, tmp_path, environ)
     yield staged
     for process in staged.workers:
         if process.poll() is None:

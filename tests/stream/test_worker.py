@@ -47,12 +47,12 @@ def test_every_event_is_flagged_or_not_exactly_as_the_agents_say(stage: Stage, t
 def test_what_cannot_be_read_becomes_a_dead_letter_with_its_bytes(stage: Stage, value: bytes) -> None:
     stage.start_worker("--agents", "moderation")
     producer = KafkaProducer(bootstrap_servers=stage.broker)
-    producer.send("messages", value, key=b"k")
-    producer.send("messages", b'{"id":"ok","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"hello"}', key=b"k")
+    producer.send(stage.names.wire("messages"), value, key=b"k")
+    producer.send(stage.names.wire("messages"), b'{"id":"ok","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"hello"}', key=b"k")
     producer.close()
     stage.until_done()
     (letter,) = stage.dead_letters()
-    assert (letter.value, letter.key, letter.topic) == (value, b"k", "messages")
+    assert (letter.value, letter.key, letter.topic) == (value, b"k", stage.names.wire("messages"))
     assert letter.error_text
 
 
@@ -62,7 +62,7 @@ def test_hostile_but_readable_messages_pass_through_the_stream(stage: Stage) -> 
     texts = ["", "\x00" * 50, "a" * 900_000, "\u202e\u200b" * 1_000, "🤬" * 500, "e\u0301" * 3_000, "\u0fff\U000e0041" * 100]
     for number, text in enumerate(texts):
         body = {"id": number, "occurred_at": "2026-01-01T00:00:00Z", "user_id": "u", "text": text, "unknown": {"x": [1]}}
-        producer.send("messages", json.dumps(body).encode(), key=b"u")
+        producer.send(stage.names.wire("messages"), json.dumps(body).encode(), key=b"u")
     producer.close()
     stage.until_done()
     assert stage.dead_letters() == []
@@ -75,7 +75,7 @@ def test_a_dead_letter_larger_than_the_broker_takes_keeps_position_and_digest(st
     stage.start_worker("--agents", "moderation")
     noise = random.Random(5).randbytes(1_000_000)
     producer = KafkaProducer(bootstrap_servers=stage.broker, max_request_size=1 << 22)
-    producer.send("messages", noise, key=b"k")
+    producer.send(stage.names.wire("messages"), noise, key=b"k")
     producer.close()
     stage.until_done()
     (letter,) = stage.dead_letters()
