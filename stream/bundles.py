@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.text import TextClassifier
-
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.text import TextClassifier
 from stream.errors import StreamError, UsageError
 from stream.settings import Settings
 

@@ -22,7 +22,6 @@ from schemas.flag import Flag
 from stream import topics
 from stream.names import Names
 from stream.processes import running
-from stream.settings import Settings
 from stream.traffic.generate import traffic
 from stream.view import render, row
 from stream.watch import Watch
@@ -33,14 +32,15 @@ REFRESH_S = 0.25
 WARMUP_PAUSE = 2_000
 
 
-def run(settings: Settings, *, seconds: float | None, rate: float, seed: int, live: bool) -> dict[str, Any]:
+def run(*, seconds: float | None, rate: float, seed: int, live: bool) -> dict[str, Any]:
     """Run the demo for `seconds`, or until Ctrl-C, and return its summary. With `live` the flags are shown as they come."""
     folder = Path(tempfile.mkdtemp(prefix="flagstream-demo-"))
     console = Console(stderr=not live)
     try:
         with console.status("starting the broker and the worker …") if live else contextlib.nullcontext():
             stack = contextlib.ExitStack()
-            address, _ = stack.enter_context(running(["broker", "--port", "0", "--data", str(folder / "broker")], log=folder / "broker.log"))
+            broker = ["broker", "--port", "0", "--data", str(folder / "broker")]
+            address, _ = stack.enter_context(running(broker, log=folder / "broker.log"))
             environ = {
                 "FLAGSTREAM_BROKER": address, "FLAGSTREAM_STATE_DIR": str(folder / "state"), "FLAGSTREAM_WEB_PORT": "0",
                 "FLAGSTREAM_PREFIX": "", "FLAGSTREAM_GROUP": "flagstream",

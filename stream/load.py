@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.text import TextClassifier
-
 from agents.fraud import FraudAgent
 from agents.moderation import ModerationAgent
 from agents.protocol import State
@@ -13,6 +11,7 @@ from models import normalise
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.text import TextClassifier
 from schemas.flag import Mode, Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy, PolicyError

@@ -9,7 +9,10 @@ import structlog
 
 from stream.settings import Settings
 
-QUIET = {"faust": logging.WARNING, "mode": logging.WARNING, "aiohttp": logging.WARNING, "aiokafka": logging.CRITICAL, "kafka": logging.CRITICAL}
+QUIET = {
+    "faust": logging.WARNING, "mode": logging.WARNING, "aiohttp": logging.WARNING,
+    "aiokafka": logging.CRITICAL, "kafka": logging.CRITICAL,
+}
 """Libraries whose lines would drown ours, and the least severe that is kept unless the level is debug. The Kafka clients
 log each attempt to connect as an error; what comes of it is said once, by us."""
 
