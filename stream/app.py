@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import faust
 
 from agents.protocol import Agent, State
+from stream import clients
 from stream import lane as fast
 from stream.delivery import Delivery
 from stream.loop import AgentLoop
@@ -46,6 +47,7 @@ def build_app(
     app = faust.App(
         f"{settings.prefix}{settings.group}",
         broker=[f"kafka://{address}" for address in settings.need_broker().split(",")],
+        broker_credentials=clients.faust_credentials(settings),
         store=f"{settings.state_store}://",
         datadir=str(settings.state_dir),
         autodiscover=False,

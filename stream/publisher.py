@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
+from stream.clients import aiokafka_options
+from stream.settings import Settings
+
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """A dead letter holds its record in base64, so it can outgrow the largest record that the broker took in."""
 MAX_BATCH_BYTES = 512 * 1024
@@ -35,18 +38,17 @@ class Placed(NamedTuple):
     records: int
 
 
-def new_producer(broker: str, **security: Any) -> AIOKafkaProducer:  # noqa: ANN401 (aiokafka's own keyword arguments)
+def new_producer(settings: Settings) -> AIOKafkaProducer:
     """A producer to start: every replica acknowledges. Not idempotent: a producer whose sequence broke would be stuck,
     and a repetition is harmless here, since flags carry deterministic ids and state is the latest value of a key. Order
     within a partition holds all the same, because aiokafka has one request in flight for each."""
     return AIOKafkaProducer(
-        bootstrap_servers=broker,
         acks="all",
         compression_type="lz4",
         max_request_size=MAX_REQUEST_BYTES,
         max_batch_size=MAX_BATCH_BYTES,
         request_timeout_ms=20_000,
-        **security,
+        **aiokafka_options(settings),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from stream.errors import UsageError
 
@@ -30,6 +30,15 @@ class Settings(BaseModel):
     prefix: str = Field(
         "", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters"
     )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the clients talk to the broker"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="how they log in, under SASL")
+    sasl_username: str | None = Field(None, description="as whom")
+    sasl_password: SecretStr | None = Field(None, description="with which password; never printed")
+    ssl_cafile: Path | None = Field(None, description="certificates of the authorities to trust (PEM); unset: the system's")
+    ssl_certfile: Path | None = Field(None, description="certificate of this client (PEM), where the broker asks for one")
+    ssl_keyfile: Path | None = Field(None, description="its key (PEM)")
     policy: Path | None = Field(None, description="policy file (TOML); unset: the one that comes with the program")
     models: Path | None = Field(None, description="folder of model bundles; unset: those that come with the program")
     state_dir: Path = Field(Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")

@@ -59,7 +59,7 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
     broker = settings.need_broker()
     registered = registrations(settings, agents)
     partitions = await asyncio.to_thread(_prepare_topics, settings, registered)
-    producer = new_producer(broker)
+    producer = new_producer(settings)
     try:
         await producer.start()
     except KafkaError as error:

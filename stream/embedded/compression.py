@@ -26,7 +26,7 @@ def decompress(codec: int, payload: bytes) -> bytes:
         return payload
     try:
         inflated = _inflate(codec, payload)
-    except Exception as error:  # noqa: BLE001  # each codec has errors of its own for bytes that came from outside
+    except Exception as error:  # each codec has errors of its own for bytes that came from outside
         raise UnreadableBatchError(f"compression {codec}: {error}") from error
     if len(inflated) > _MAX_INFLATED:
         raise UnreadableBatchError(f"compression {codec}: inflates past {_MAX_INFLATED} bytes")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from agents.protocol import Agent
+from agents.protocol import Outcome
 from schemas.base import Contract
 from schemas.codec import RawRecord, Record, decode, encode
 from schemas.labels import Kind
@@ -20,7 +20,7 @@ from schemas.transaction import Transaction
 from stream.replay import checkpoint
 from stream.replay.checkpoint import Checkpoint, PartFiles
 from stream.replay.judge import Histories, Judge
-from stream.replay.record import Micro
+from stream.replay.record import UNSCORED, Micro
 from stream.replay.rows import rows_of
 from stream.replay.segments import Segments
 from stream.replay.source import Part, Source
@@ -52,8 +52,14 @@ class _Side:
         self.width = len(judge.labels)
         self.agent, self.recorder = judge.agent(self.state)
 
-    def scores(self, count: int) -> Micro:
-        return self.recorder.take(count, self.width)
+    def judge(self, records: list[RawRecord], offsets: list[int], *, at: datetime) -> tuple[Outcome, Micro]:
+        """What `records` cause, and the scores [offsets, labels] of those that were read, `UNSCORED` where there is a dead letter."""
+        outcome = self.agent.handle(records, at=at)
+        self.state.apply(outcome.state)
+        refused = {letter.offset for letter in outcome.dead_letters}
+        scores = np.full((len(offsets), self.width), UNSCORED, np.uint32)
+        scores[[offset not in refused for offset in offsets]] = self.recorder.take(self.width)
+        return outcome, scores
 
 
 class Worker:
@@ -120,20 +126,15 @@ class Worker:
     def _judge(self, records: list[RawRecord], tally: Tally, segments: Segments, rows: BinaryIO | None, flags: BinaryIO) -> None:
         read = [decode(self._contract, raw) for raw in records]
         events = [(one.raw.at.offset, one.body) for one in read if isinstance(one, Record)]
-        outcomes, scores = [], []
-        for side in self._sides:
-            agent: Agent = side.agent
-            outcome = agent.handle(records, at=self._job.at)
-            side.state.apply(outcome.state)
-            outcomes.append(outcome)
-            scores.append(side.scores(len(events)))
-        first = outcomes[0]
+        offsets = [offset for offset, _ in events]
+        judged = [side.judge(records, offsets, at=self._job.at) for side in self._sides]
+        first, scores = judged[0]
         if rows is None:
             tally.warmup += len(records)
             return
         tally.count(events=len(records), flags=first.flags, letters=first.dead_letters, redelivered=first.redelivered)
-        against = scores[1] if len(scores) > 1 else np.zeros((len(events), 0), np.uint32)
-        rows.write(rows_of(events, scores[0], against, segments).tobytes())  # type: ignore[arg-type]  # the contract of the kind
+        against = judged[1][1] if len(judged) > 1 else np.zeros((len(events), 0), np.uint32)
+        rows.write(rows_of(events, scores, against, segments).tobytes())  # type: ignore[arg-type]  # the contract of the kind
         flags.writelines(encode(flag) + b"\n" for flag in first.flags)
 
 

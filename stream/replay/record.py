@@ -28,29 +28,24 @@ class Recorder:
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 (a text or a transaction scorer)
         self._model = model
-        self._calls: list[tuple[int, NDArray[np.float32] | None]] = []
+        self._calls: list[NDArray[np.float32] | None] = []
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._model, name)
 
     def score(self, items: Sequence[Any]) -> NDArray[np.float32]:
         """The model's answer, which is kept."""
-        self._calls.append((len(items), None))
+        self._calls.append(None)
         answer: NDArray[np.float32] = self._model.score(items)
-        self._calls[-1] = (len(items), answer)
+        self._calls[-1] = answer
         return answer
 
-    def take(self, count: int, width: int) -> Micro:
-        """The scores of the batch of `count` events that was just judged, shape [count, width], and forget them.
+    def take(self, width: int) -> Micro:
+        """The scores of the batch that was just judged, shape [scored, width], and forget them. An event whose scoring failed is
+        left out, as it is in the agent's outcome, where it is a dead letter.
 
         An agent asks for the whole batch first and, only if that fails, for its events one by one, in order."""
         calls, self._calls = self._calls, []
-        if len(calls) > 1 or (calls and calls[0][0] != count):
-            calls = calls[1:]
-        rows = [
-            np.full((asked, width), np.nan, np.float32) if answer is None else answer.reshape(asked, width) for asked, answer in calls
-        ]
+        rows = [answer.reshape(-1, width) for answer in (calls[1:] if len(calls) > 1 else calls) if answer is not None]
         found = np.concatenate(rows) if rows else np.empty((0, width), np.float32)
-        if len(found) != count:
-            raise AssertionError(f"{len(found)} scores for {count} events")
-        return micro(found)
+        return micro(found[np.isfinite(found).all(axis=1)])

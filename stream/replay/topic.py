@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from stream.replay.window import Bound
 POLL_MS = 500
 SILENCE_S = 60.0
 """How long the broker may answer nothing before the replay gives up."""
+CONNECT_S = 10.0
+_UNANSWERED = "no Kafka broker answers at {}: is it running, and is the address right?"
 FETCH_BYTES = 4 * 1024 * 1024
 
 
@@ -112,6 +115,7 @@ def _resolve(
 
 @contextmanager
 def _consumer(broker: str, *, connect: Callable[..., Any] = KafkaConsumer) -> Iterator[Any]:
+    _knock(broker)
     try:
         consumer = connect(
             bootstrap_servers=broker.split(","),
@@ -119,11 +123,12 @@ def _consumer(broker: str, *, connect: Callable[..., Any] = KafkaConsumer) -> It
             enable_auto_commit=False,
             auto_offset_reset="none",
             allow_auto_create_topics=False,
+            bootstrap_timeout_ms=int(CONNECT_S * 1000),
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_bytes=2 * FETCH_BYTES,
         )
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
+        raise BrokerError(_UNANSWERED.format(broker)) from error
     try:
         yield consumer
     except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
@@ -132,3 +137,16 @@ def _consumer(broker: str, *, connect: Callable[..., Any] = KafkaConsumer) -> It
         raise BrokerError(f"the broker at {broker} refuses: {type(error).__name__}: {error}") from error
     finally:
         consumer.close(autocommit=False)
+
+
+def _knock(broker: str) -> None:
+    """Raises `BrokerError` at once where nobody listens: the client would retry for long, and leave its sockets open."""
+    for address in broker.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+        except OSError as error:
+            failed = error
+        else:
+            return
+    raise BrokerError(_UNANSWERED.format(broker)) from failed

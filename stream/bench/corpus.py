@@ -1,0 +1,69 @@
+"""Texts and events of the benchmarks: the demo's traffic, or the data sets where there are some."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
+from pathlib import Path
+
+from schemas.codec import encode
+from schemas.transaction import Transaction
+from stream.traffic.messages import Chat
+from stream.traffic.transactions import transactions
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SETS = ("jigsaw", "davidson", "dynahate", "sms_spam", "edos")
+"""Data sets of which the `test` part gives texts: comments, posts and short messages."""
+DISTINCT = 20_000
+_ID = re.compile(rb'"id":"[^"]*"')
+
+KeyedValue = tuple[bytes, bytes]
+
+
+def texts(count: int, *, seed: int = 1, data_dir: Path | None = None) -> list[str]:
+    """`count` texts: from the data sets in `data_dir` (default: FLAGSTREAM_DATA) where it has them, else the demo's chat,
+    joined to a mean of about 35 tokens. The same for equal arguments."""
+    folder = data_dir or (Path(found) if (found := os.environ.get("FLAGSTREAM_DATA")) else None)
+    if folder is not None and all((folder / "moderation" / f"{name}.parquet").exists() for name in SETS):
+        return _from_sets(folder / "moderation", count)
+    chat = Chat(seed)
+    return [" ".join(chat.write(START)[0].text for _ in range(2 + number % 5)) for number in range(count)]
+
+
+def _from_sets(folder: Path, count: int) -> list[str]:
+    import pyarrow.parquet as pq
+
+    columns = []
+    for name in SETS:
+        table = pq.read_table(folder / f"{name}.parquet", columns=["text", "split"]).to_pylist()
+        columns.append([row["text"] for row in table if row["split"] == "test"])
+    turns = zip(*(cycle(column) for column in columns), strict=True)
+    return list(islice((text for turn in turns for text in turn), count))
+
+
+def message_events(count: int, *, seed: int = 1) -> Iterator[KeyedValue]:
+    """`count` messages of the demo's chat as key and value; ids are `bench-0`, `bench-1`, …
+
+    After `DISTINCT` of them texts come again under new ids."""
+    chat = Chat(seed)
+    made: list[KeyedValue] = []
+    for number in range(min(count, DISTINCT)):
+        body, _ = chat.write(START + timedelta(milliseconds=number))
+        made.append((body.user_id.encode(), encode(body)))
+    for number, (key, value) in enumerate(islice(cycle(made), count)):
+        yield key, _ID.sub(b'"id":"bench-%d"' % number, value, count=1)
+
+
+def transaction_events(count: int, *, seed: int = 1, cards: int = 500) -> Iterator[KeyedValue]:
+    """`count` payments of the demo as key and value, in order of time."""
+    for body in transaction_bodies(count, seed=seed, cards=cards):
+        yield body.entity.encode(), encode(body)
+
+
+def transaction_bodies(count: int, *, seed: int = 1, cards: int = 500) -> list[Transaction]:
+    """`count` payments of the demo, in order of time."""
+    made = (body for body, _ in transactions(seed, start=START, cards=cards))
+    return list(islice((body for body in made if isinstance(body, Transaction)), count))

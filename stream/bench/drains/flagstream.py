@@ -1,0 +1,111 @@
+"""Flagstream's own worker: fast lane, agent loop, delivery and, for transactions, the state table."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from agents.protocol import Agent, Outcome
+from schemas.codec import RawRecord
+from schemas.labels import Kind
+from stream import topics
+from stream.app import HISTORIES, Registration, build_app
+from stream.bench.job import TOPICS, Drained, Job, Meter
+from stream.bench.passthrough import PassthroughAgent
+from stream.names import Names
+from stream.publisher import new_producer
+from stream.settings import Settings
+from stream.worker import registrations
+
+NAME = "flagstream"
+WHAT = "the worker: fast lane, a flag an event, acknowledged after the broker has them"
+
+PASSTHROUGH_BATCH = 4_000
+POLL_S = 0.005
+AGENTS = {"message": "moderation", "transaction": "fraud"}
+
+
+class Clocked:
+    """An agent that starts a meter when its first batch comes."""
+
+    def __init__(self, agent: Agent, meter: Meter) -> None:
+        self._agent = agent
+        self._meter = meter
+
+    @property
+    def kind(self) -> Kind:
+        """That of the agent."""
+        return self._agent.kind
+
+    @property
+    def topic(self) -> str:
+        """That of the agent."""
+        return self._agent.topic
+
+    def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
+        """What the agent says."""
+        self._meter.begin()
+        return self._agent.handle(records, at=at)
+
+
+def drain(job: Job) -> Drained:
+    """Drain the backlog of `job` with the worker's own parts."""
+    logging.getLogger("faust").setLevel(logging.ERROR)
+    settings = settings_of(job)
+    if job.kind == "passthrough":
+        registered = Registration(TOPICS[job.kind], lambda _: PassthroughAgent(), PASSTHROUGH_BATCH)
+    else:
+        (registered,) = registrations(settings, [AGENTS[job.kind]])
+    return asyncio.run(drain_with(registered, job, settings))
+
+
+def settings_of(job: Job) -> Settings:
+    """The worker's settings for `job`."""
+    return Settings(
+        broker=job.broker, prefix=job.prefix, group=job.group, state_dir=Path(job.folder), state_store=job.state_store,
+        policy=None if job.policy is None else Path(job.policy), web_port=0,
+    )
+
+
+async def drain_with(registered: Registration, job: Job, settings: Settings) -> Drained:
+    """Drain with the agent of `registered`, until every record of the backlog is acknowledged."""
+    meter = Meter()
+    build = registered.build
+    clocked = replace(registered, build=lambda state: Clocked(build(state), meter))
+    names = Names(job.prefix)
+    partitions = topics.partition_counts(job.broker, names)
+    if registered.stateful:
+        topics.create_changelog(job.broker, topics.changelog_name(names, job.group, HISTORIES), partitions[registered.topic])
+    producer = new_producer(job.broker)
+    await producer.start()
+    app = build_app(settings, [clocked], producer, partitions=partitions)
+    starting = asyncio.create_task(app.start())
+    try:
+        await acknowledged(app, job.source, job.events)
+        return meter.end(job.events)
+    finally:
+        await app.stop()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await producer.stop()
+
+
+async def acknowledged(app: faust.App, source: str, events: int) -> None:
+    """Wait until `events` records of `source` are acknowledged."""
+    transport: Any = app.transport
+    lane = transport.lanes[source]
+    while sum(done_of(lane).values()) < events:
+        await asyncio.sleep(POLL_S)
+
+
+def done_of(lane: Any) -> dict[Any, int]:  # noqa: ANN401 (the consumer appears when Faust has made it)
+    """Acknowledged ends by partition; empty before the consumer is there."""
+    consumer = getattr(lane, "consumer", None)
+    return {} if consumer is None else {tp: end for tp, end in consumer.done.items() if tp.topic == lane.topic}

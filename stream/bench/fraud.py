@@ -1,0 +1,112 @@
+"""`bench fraud`: transactions through the fraud agent in one process, state included, and what each part of it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from agents.protocol import StateKey
+from models.entry import Entry
+from models.history import History
+from schemas.codec import Position, RawRecord, decode, encode
+from schemas.transaction import Transaction
+from stream import load
+from stream.bench.corpus import transaction_bodies
+from stream.settings import Settings
+
+BATCH = 512
+CARDS = 500
+WARM_SHARE = 0.5
+"""How much of the traffic gives the cards a past before the clock starts."""
+
+
+def run_fraud(*, transactions: int = 20_000, rounds: int = 3, settings: Settings | None = None) -> dict[str, Any]:
+    """Figures of judging `transactions` payments of the demo's cards, median of `rounds`; one thread, state in a dict.
+
+    `*_us` are µs a transaction of the parts: reading the payload, the card's past from bytes and back, features, the
+    model; `other_us` is what is left of the whole. Raises `UsageError` when the model cannot be used."""
+    resolved = settings or Settings()
+    policy = load.load_policy(resolved)
+    bundle, model = load.fraud_model(resolved)
+    bodies = transaction_bodies(transactions, cards=CARDS)
+    warm = int(transactions * WARM_SHARE)
+    raws = [
+        RawRecord(Position("transactions", 0, offset), body.entity.encode(), encode(body), int(body.occurred_at.timestamp() * 1000))
+        for offset, body in enumerate(bodies)
+    ]
+    totals_s, flags = [], 0
+    past: dict[StateKey, bytes] = {}
+    for _ in range(rounds):
+        state: dict[StateKey, bytes] = {}
+        agent = load.fraud_agent(bundle, model, policy, state)
+        for start in range(0, warm, BATCH):
+            state.update(agent.handle(raws[start : min(start + BATCH, warm)], at=datetime.now(UTC)).state)
+        past = dict(state)
+        flags, began_s = 0, time.perf_counter()
+        for start in range(warm, len(raws), BATCH):
+            outcome = agent.handle(raws[start : start + BATCH], at=datetime.now(UTC))
+            state.update(outcome.state)
+            flags += len(outcome.flags)
+        totals_s.append(time.perf_counter() - began_s)
+    measured = len(raws) - warm
+    parts = _parts(raws[warm:], bodies[warm:], model, bodies[:warm])
+    total_us = median(totals_s) / measured * 1e6
+    return {
+        "tx_per_s": round(measured / median(totals_s), 1),
+        **{name: round(cost, 2) for name, cost in parts.items()},
+        "other_us": round(total_us - sum(parts.values()), 2),
+        "total_us": round(total_us, 2),
+        "transactions": measured,
+        "flags": flags,
+        "history_bytes": round(sum(map(len, past.values())) / max(1, len(past)), 1),
+        "features": len(model.features),
+        "model": f"{bundle.card.name} {bundle.digest}",
+        "cores": 1,
+    }
+
+
+def _parts(raws: list[RawRecord], bodies: list[Transaction], model: Any, before: list[Transaction]) -> dict[str, float]:  # noqa: ANN401 (one of models)
+    """µs a transaction of each part, on the cards' pasts as the transactions of `before` left them."""
+    pasts: dict[str, History] = {}
+    for body in before:
+        pasts[body.entity] = pasts.get(body.entity, History()).add(Entry.of(body))
+    stored = {card: past.to_bytes() for card, past in pasts.items()}
+    none = History().to_bytes()
+    entries = [Entry.of(body) for body in bodies]
+    cards = [body.entity for body in bodies]
+    histories = [pasts.get(card, History()) for card in cards]
+    rows = [model.vector(history, entry, None) for history, entry in zip(histories, entries, strict=True)]
+
+    def read() -> None:
+        for raw in raws:
+            decode(Transaction, raw)
+
+    def state() -> None:
+        for card, entry in zip(cards, entries, strict=True):
+            stored[card] = History.from_bytes(stored.get(card, none)).add(entry).to_bytes()
+
+    def features() -> None:
+        for history, entry in zip(histories, entries, strict=True):
+            model.vector(history, entry, None)
+
+    def session() -> None:
+        for start in range(0, len(rows), BATCH):
+            model.score(np.array(rows[start : start + BATCH], np.float32))
+
+    works: dict[str, Callable[[], None]] = {"decode_us": read, "state_us": state, "features_us": features, "session_us": session}
+    return {name: _median_s(work) / len(raws) * 1e6 for name, work in works.items()}
+
+
+def _median_s(work: Callable[[], None], rounds: int = 3) -> float:
+    """Seconds of the median of `rounds` runs."""
+    taken_s = []
+    for _ in range(rounds):
+        began_s = time.perf_counter()
+        work()
+        taken_s.append(time.perf_counter() - began_s)
+    return median(taken_s)

@@ -1,0 +1,43 @@
+"""The passthrough agent: a flag for every event, without reading it and without a model. What is left is the stream's own cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from agents.protocol import Outcome
+from schemas.codec import RawRecord
+from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from schemas.labels import Kind
+
+LABELS = (LabelScore(name="spam", score=1.0, threshold=0.0, severity="info"),)
+PROVENANCE = Provenance(model="passthrough", policy="passthrough")
+
+
+class PassthroughAgent:
+    """Flags each record by its position; the flag's event id is `partition/offset`."""
+
+    kind: Final[Kind] = "message"
+    topic: Final = "messages"
+
+    def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
+        """A flag for each of `records`."""
+        return Outcome([self._flag(raw, at) for raw in records])
+
+    def _flag(self, raw: RawRecord, at: datetime) -> Flag:
+        topic, partition, offset = raw.at
+        name = f"{partition}/{offset}"
+        return Flag(
+            id=hashlib.sha256(f"{topic}/{name}".encode()).hexdigest()[:32],
+            kind=self.kind,
+            event=EventRef(topic=topic, partition=partition, offset=offset, id=name),
+            entity=(raw.key or b"-").decode(errors="replace"),
+            occurred_at=datetime.fromtimestamp(raw.timestamp_ms / 1000, UTC),
+            flagged_at=at,
+            labels=LABELS,
+            decision="allow",
+            tier="passthrough",
+            provenance=PROVENANCE,
+        )

@@ -1,0 +1,76 @@
+"""The figures of a benchmark as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+MEANING: dict[str, str] = {
+    # text
+    "texts_per_s": "texts a second, tokenising included",
+    "hf_texts_per_s": "the same architecture in a plain transformers pipeline, fp32, batch 1",
+    "ratio_hf": "times as many",
+    "ceiling_texts_per_s": "the bare session on ready-made batches without padding",
+    "efficiency": "share of that ceiling",
+    "tokens_mean": "mean tokens of a text",
+    # fraud
+    "tx_per_s": "transactions a second, state included",
+    "decode_us": "µs: reading the payload",
+    "features_us": "µs: features",
+    "session_us": "µs: the model",
+    "state_us": "µs: the card's past from bytes, moved on, back to bytes",
+    "other_us": "µs: all else, flags included",
+    "total_us": "µs: the whole",
+    "history_bytes": "bytes of a card's past",
+    # stream
+    "events_per_s": "events a second from topic to flags, one core",
+    "cpu_us_per_event": "CPU of the worker in µs an event",
+    "raw_aiokafka_events_per_s": "aiokafka copying each record with a send of its own",
+    "ratio_raw": "times as many (median of the rounds)",
+    "stock_faust_events_per_s": "stock Faust copying each record",
+    "ratio_stock": "times as many (median of the rounds)",
+    "raw_aiokafka_cpu_us_per_event": "CPU of aiokafka in µs an event",
+    "stock_faust_cpu_us_per_event": "CPU of stock Faust in µs an event",
+    "bare_events_per_s": "the same agent without a stream",
+    "efficiency_stream": "share of that",
+    "duplicates": "flags that came again",
+    "missing": "flags that never came",
+    "unexpected": "flags that nothing caused",
+    "rss_mb": "most memory of the worker in MB",
+    # latency
+    "p50_ms": "half of the flags arrived within, since their event was due",
+    "p95_ms": "19 of 20",
+    "p99_ms": "99 of 100",
+    "max_ms": "all",
+    "rate": "events a second offered, whether or not answers came",
+    "offered": "events sent",
+    "answered": "events whose flag arrived",
+    "late_p99_ms": "99 of 100 events were sent within, since they were due",
+    "append_p50_ms": "half of the flags, since the send",
+    "append_p99_ms": "99 of 100, since the send",
+    # state
+    "writes_per_s": "values a second: changelog acknowledged, stored, input acknowledged",
+    "write_cpu_us": "CPU of the worker in µs a value",
+    "restore_records_per_s": "changelog records a second on a start without local state",
+    "bytes_per_key": "bytes on disk for each key",
+    "value_bytes": "mean bytes of a value",
+}
+
+
+def render(figures: Mapping[str, Any]) -> Table:
+    """`figures` with what each means."""
+    table = Table("figure", "value", "meaning", box=None, header_style="bold")
+    table.columns[1].justify = "right"
+    for name, value in figures.items():
+        table.add_row(name, _text(value), MEANING.get(name, ""))
+    return table
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

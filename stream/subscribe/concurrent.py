@@ -1,0 +1,210 @@
+"""The asyncio client of a subscription, on aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.flag import Flag
+from stream.errors import BrokerError
+from stream.subscribe.plan import COMMIT_INTERVAL_S, CONNECT_TIMEOUT_S, METADATA_AGE_S, POLL_RECORDS, POLL_S, Plan
+from stream.subscribe.progress import Progress
+
+log = structlog.get_logger(__name__)
+
+ALIVE_S = 10.0
+"""A queue that takes longer to work off must not make the client leave its group (its limit is 5 minutes)."""
+
+
+class AsyncReader:
+    """Feeds `progress` and commits what is done. For one task; `stop` may be called from any of the same loop."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._started = self._stopping = self._closed = False
+        self._start_due = plan.start != "committed"
+        self._committed_s = self._polled_s = self._looked_s = time.monotonic()
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=plan.broker,
+            **{
+                "client_id": "flagstream",
+                "group_id": plan.group,
+                "enable_auto_commit": False,
+                "auto_offset_reset": "earliest",
+                "max_poll_records": POLL_RECORDS,
+                "fetch_max_wait_ms": 200,
+                "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
+                **plan.client,
+            },
+        )
+
+    async def _start(self) -> None:
+        self._started = True
+        try:
+            await asyncio.wait_for(self._consumer.start(), CONNECT_TIMEOUT_S)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.close()
+            raise BrokerError(f"no Kafka broker answers at {self._plan.broker}: is it running, and is the address right?") from error
+        if self._plan.group is not None:
+            self._consumer.subscribe([self._plan.topic], listener=_Listener(self))
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """Those held now."""
+        return frozenset() if self._closed else frozenset(tp.partition for tp in self._consumer.assignment())
+
+    def lag(self) -> dict[int, int]:
+        """Records after the last one done, by partition, as far as known."""
+        if self._closed:
+            return {}
+        ends = {tp.partition: self._consumer.highwater(tp) for tp in self._consumer.assignment()}
+        reached = self._progress.next_offsets
+        return {partition: max(0, end - reached[partition]) for partition, end in ends.items() if end is not None and partition in reached}
+
+    async def next(self) -> Flag | None:
+        """The next flag; None when stopped, or when nothing came for the plan's idle time. Raises `BrokerError`."""
+        if not self._started:
+            await self._start()
+        heard_s = time.monotonic()
+        while not self._closed:
+            self._progress.done()
+            if self._stopping:
+                await self.close()
+                return None
+            now_s = time.monotonic()
+            if now_s - self._committed_s >= COMMIT_INTERVAL_S:
+                await self._commit()
+            try:
+                if now_s - self._polled_s >= ALIVE_S and not self._progress.empty:
+                    self._progress.put(await self._poll(timeout_s=0.0, limit=1))
+                flag = self._progress.take()
+                if flag is not None:
+                    return flag
+                records = await self._poll(timeout_s=POLL_S, limit=POLL_RECORDS)
+            except KafkaError as error:
+                if not getattr(error, "retriable", False):
+                    raise BrokerError(f"the broker at {self._plan.broker} refuses: {type(error).__name__}: {error}") from error
+                log.warning("subscribe.retry", error=type(error).__name__)
+                await asyncio.sleep(POLL_S)
+                continue
+            if records:
+                self._progress.put(records)
+                heard_s = time.monotonic()
+            elif self._plan.idle_timeout_s is not None and time.monotonic() - heard_s >= self._plan.idle_timeout_s:
+                await self._commit()
+                return None
+        return None
+
+    def stop(self) -> None:
+        """End the loop: soon where it waits for records, else when the body in hand returned."""
+        self._stopping = True
+
+    async def close(self) -> None:
+        """Commit what is done, and leave the group."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._started:
+            await self._commit()
+        await self._consumer.stop()
+
+    async def _poll(self, *, timeout_s: float, limit: int) -> list[Any]:
+        if self._plan.group is None:
+            await self._assign_all()
+            if not self._consumer.assignment():
+                # The topic is not there yet.
+                await asyncio.sleep(POLL_S)
+                return []
+        fetched = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
+        self._polled_s = time.monotonic()
+        if self._start_due and self._consumer.assignment():
+            await self._seek(list(self._consumer.assignment()), self._plan.start)
+            self._start_due = False
+            return []
+        return [record for records in fetched.values() for record in records]
+
+    async def _seek(self, tps: list[TopicPartition], start: str | datetime) -> None:
+        offsets = await self._offsets_at(tps, start)
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
+        # They count as reached, so that a rebalance before the first flag does not lose the place.
+        self._progress.begin({tp.partition: offset for tp, offset in offsets.items()})
+
+    async def _offsets_at(self, tps: list[TopicPartition], start: str | datetime) -> dict[TopicPartition, int]:
+        if isinstance(start, datetime):
+            found = await self._consumer.offsets_for_times(dict.fromkeys(tps, int(start.timestamp() * 1000)))
+            end = await self._consumer.end_offsets(tps)
+            return {tp: end[tp] if found.get(tp) is None else found[tp].offset for tp in tps}
+        offsets: dict[TopicPartition, int] = await (
+            self._consumer.end_offsets(tps) if start == "latest" else self._consumer.beginning_offsets(tps)
+        )
+        return offsets
+
+    async def _assign_all(self) -> None:
+        """Without a group: every partition there is, also those that are added later."""
+        held = self._consumer.assignment()
+        if held and time.monotonic() - self._looked_s < METADATA_AGE_S:
+            return
+        self._looked_s = time.monotonic()
+        # aiokafka asks about the topics of its subscription only, and has no public way to ask about another.
+        client = self._consumer._client
+        client.add_topic(self._plan.topic)
+        await client.force_metadata_update()
+        found = {TopicPartition(self._plan.topic, number) for number in self._consumer.partitions_for_topic(self._plan.topic) or ()}
+        if found - held:
+            places = {tp: await self._consumer.position(tp) for tp in held}
+            self._consumer.assign(sorted(found | held))
+            for tp, place in places.items():
+                self._consumer.seek(tp, place)
+            if not held:
+                await self._seek(sorted(found), "earliest" if self._plan.start == "committed" else self._plan.start)
+                self._start_due = False
+            self._plan.on_assigned(frozenset(tp.partition for tp in found - held))
+
+    async def _commit(self) -> None:
+        self._committed_s = time.monotonic()
+        due = self._progress.due()
+        if self._plan.group is None or not due:
+            return
+        await self._send_commit(due)
+
+    async def _send_commit(self, due: dict[int, int]) -> None:
+        try:
+            await self._consumer.commit({TopicPartition(self._plan.topic, partition): offset for partition, offset in due.items()})
+        except KafkaError as error:
+            # Ours no longer, or the broker is away: at worst the flags come again.
+            log.warning("subscribe.commit_failed", error=type(error).__name__)
+        else:
+            self._progress.committed(due)
+
+    async def revoked(self, tps: Iterable[TopicPartition]) -> None:
+        """Partitions go to another member, while a body may be at work: its flag may come again there."""
+        due = self._progress.due()
+        self._progress.drop()
+        if due:
+            await self._send_commit(due)
+        if tps:
+            self._plan.on_revoked(frozenset(tp.partition for tp in tps))
+
+    def assigned(self, tps: Iterable[TopicPartition]) -> None:
+        """Partitions were given to this member."""
+        self._plan.on_assigned(frozenset(tp.partition for tp in tps))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    def __init__(self, reader: AsyncReader) -> None:
+        self._reader = reader
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._reader.revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._reader.assigned(assigned)

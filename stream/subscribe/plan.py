@@ -1,0 +1,66 @@
+"""Everything a subscription is asked for, checked and resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+
+from schemas.codec import Malformed
+from stream.errors import UsageError
+from stream.subscribe.filters import Filter
+
+log = structlog.get_logger(__name__)
+
+Start = Literal["committed", "earliest", "latest"]
+OnPoison = Callable[[Malformed], object]
+OnPartitions = Callable[[frozenset[int]], object]
+
+COMMIT_INTERVAL_S = 0.5
+"""Commits are at least this far apart; what a killed consumer did since the last one comes again."""
+POLL_S = 0.25
+"""How long a wait for records may last before the loop looks whether it was closed."""
+CONNECT_TIMEOUT_S = 10.0
+POLL_RECORDS = 500
+METADATA_AGE_S = 30.0
+"""New partitions are noticed within this time."""
+KEEPALIVE_S = 1.0
+"""While flags are worked on, the group is heard at least this often, so that slow bodies do not hold up a rebalance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`topic` and `group` are names on the wire; a `start` that is a time is in UTC."""
+
+    broker: str
+    topic: str
+    group: str | None
+    wanted: Filter
+    start: Start | datetime
+    dedupe_window: int
+    on_poison: OnPoison
+    on_assigned: OnPartitions
+    on_revoked: OnPartitions
+    idle_timeout_s: float | None
+    client: Mapping[str, Any]
+
+
+def starting(start: str | datetime) -> Start | datetime:
+    """`start` as a word or a time in UTC; one without an offset is taken as UTC. Raises `UsageError`."""
+    if isinstance(start, datetime):
+        moment = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
+        if moment.timestamp() < 0:
+            raise UsageError("start: a time before 1970")
+        return moment
+    if start in ("committed", "earliest", "latest"):
+        return start  # type: ignore[return-value]  # mypy does not narrow by membership
+    raise UsageError(f"start is committed, earliest, latest or a time, not {start!r}")
+
+
+def log_poison(found: Malformed) -> None:
+    """What happens to a record that is no flag unless the caller says otherwise: a line without its content."""
+    at = found.raw.at
+    log.warning("flag.unreadable", topic=at.topic, partition=at.partition, offset=at.offset, reason=found.reason)

@@ -1,0 +1,148 @@
+"""What a subscription has handed out, what of that is done, and which ids it has seen: pure, for either client."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from schemas.codec import Malformed, Position, RawRecord, decode
+from schemas.flag import Flag
+from stream.subscribe.filters import Filter
+from stream.subscribe.plan import OnPoison
+
+
+@dataclass(slots=True)
+class Counts:
+    """Records by what became of them; `again` counts flags handed out once more because their body did not return."""
+
+    delivered: int = 0
+    filtered: int = 0
+    duplicates: int = 0
+    poison: int = 0
+    again: int = 0
+
+
+class Window:
+    """The last `size` ids that were added."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._ids: dict[str, None] = {}
+
+    def __contains__(self, id: str) -> bool:  # noqa: A002 (the field's name everywhere)
+        return id in self._ids
+
+    def add(self, id: str) -> None:  # noqa: A002
+        """Remember `id` as the latest, and forget the oldest beyond the size."""
+        self._ids.pop(id, None)
+        self._ids[id] = None
+        if len(self._ids) > self._size:
+            del self._ids[next(iter(self._ids))]
+
+
+class Progress:
+    """Hands out flags one by one. A flag is in hand from `take` until the next `take` (or `done`), and only then counts.
+
+    Records are those of kafka-python or aiokafka: partition, offset, key, value, timestamp."""
+
+    def __init__(self, topic: str, wanted: Filter, *, window: int, on_poison: OnPoison) -> None:
+        self.counts = Counts()
+        self.next_offsets: dict[int, int] = {}
+        """The offset of the first record that is not done, by partition."""
+        self._topic = topic
+        self._wanted = wanted
+        self._window = Window(window)
+        self._on_poison = on_poison
+        self._queue: deque[Any] = deque()
+        self._in_hand: tuple[Any, Flag] | None = None
+        self._uncommitted: dict[int, int] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether more records must be fetched."""
+        return not self._queue
+
+    @property
+    def holding(self) -> bool:
+        """Whether a flag's body has not returned yet."""
+        return self._in_hand is not None
+
+    def put(self, records: Iterable[Any]) -> None:
+        """Queue fetched records, in order for each partition."""
+        before = len(self._queue)
+        self._queue.extend(records)
+        for record in islice(self._queue, before, None):
+            self.next_offsets.setdefault(record.partition, record.offset)
+
+    def take(self) -> Flag | None:
+        """The next wanted flag; None when more must be fetched. The one in hand is done by that."""
+        self.done()
+        queue = self._queue
+        while queue:
+            record = queue[0]
+            raw = RawRecord(Position(self._topic, record.partition, record.offset), record.key, record.value, record.timestamp)
+            read = decode(Flag, raw)
+            if isinstance(read, Malformed):
+                # Before it leaves the queue: where the callback raises, it comes again.
+                self._on_poison(read)
+                self.counts.poison += 1
+            elif read.body.id in self._window:
+                self.counts.duplicates += 1
+            elif not self._wanted.accepts(read.body):
+                self.counts.filtered += 1
+            else:
+                queue.popleft()
+                self._in_hand = record, read.body
+                self.counts.delivered += 1
+                return read.body
+            queue.popleft()
+            self._reached(record)
+        return None
+
+    def done(self) -> None:
+        """The body of the flag in hand has returned."""
+        if self._in_hand is not None:
+            record, flag = self._in_hand
+            self._in_hand = None
+            self._window.add(flag.id)
+            if record is not None:
+                self._reached(record)
+
+    def again(self) -> None:
+        """A new loop begins: the flag in hand, whose body did not return, comes once more."""
+        if self._in_hand is not None:
+            record = self._in_hand[0]
+            self._in_hand = None
+            if record is not None:
+                self._queue.appendleft(record)
+                self.counts.again += 1
+
+    def begin(self, offsets: dict[int, int]) -> None:
+        """Start over at `offsets`, which count as reached."""
+        self.drop()
+        self.next_offsets.update(offsets)
+        self._uncommitted.update(offsets)
+
+    def drop(self) -> None:
+        """Forget what was fetched: it belongs to others now, or comes again. The flag in hand no longer moves an offset."""
+        self._queue.clear()
+        self._uncommitted.clear()
+        self.next_offsets.clear()
+        if self._in_hand is not None:
+            self._in_hand = None, self._in_hand[1]
+
+    def due(self) -> dict[int, int]:
+        """Offsets by partition that are reached and not committed."""
+        return dict(self._uncommitted)
+
+    def committed(self, offsets: dict[int, int]) -> None:
+        """`offsets` are committed; what was reached since stays due."""
+        for partition, offset in offsets.items():
+            if self._uncommitted.get(partition) == offset:
+                del self._uncommitted[partition]
+
+    def _reached(self, record: Any) -> None:  # noqa: ANN401 (of either client)
+        self.next_offsets[record.partition] = self._uncommitted[record.partition] = record.offset + 1
