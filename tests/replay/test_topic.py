@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from stream.embedded import running_broker
+from stream.errors import BrokerError, UsageError
+from stream.replay.request import Request
+from stream.replay.run import replay
+from stream.replay.topic import open_topic, read_all
+from stream.replay.window import Bound
+from stream.settings import load
+
+BUNDLE = Path(__file__).parents[2] / "models" / "artifacts" / "fraud"
+TOPIC = "transactions"
+COUNT = 600
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Iterator[str]:
+    """A broker whose topic `transactions` holds 600 records in 4 partitions, a minute of append time apart."""
+    with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        admin = KafkaAdminClient(bootstrap_servers=running.address)
+        admin.create_topics({name: {"num_partitions": 4, "configs": {"retention.ms": "-1"}} for name in (TOPIC, "odd", "short")})
+        admin.close()
+        producer = KafkaProducer(bootstrap_servers=running.address)
+        for number in range(COUNT):
+            card = number % 20
+            amount = 90_000 if number % 50 == 49 else 1_000 + number
+            at = kit.START + timedelta(minutes=number)
+            event = kit.transaction(number, amount, card=card, occurred_at=at.isoformat())
+            value, at_ms = json.dumps(event).encode(), int(at.timestamp() * 1000)
+            producer.send(TOPIC, value, key=f"c{card}".encode(), partition=card % 4, timestamp_ms=at_ms)
+        producer.send("odd", b"{}", partition=0)
+        producer.flush()
+        producer.close()
+        yield running.address
+
+
+def offsets(broker: str) -> dict[str, int]:
+    consumer = KafkaConsumer(bootstrap_servers=broker)
+    found = {
+        f"{topic}/{number}": consumer.end_offsets([TopicPartition(topic, number)])[TopicPartition(topic, number)]
+        for topic in consumer.topics() for number in consumer.partitions_for_topic(topic)
+    }
+    consumer.close()
+    return found
+
+
+def test_a_topic_is_read_whole_and_nothing_is_written_or_committed(broker: str, tmp_path: Path) -> None:
+    before = offsets(broker)
+    summary = replay(
+        load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "run", processes=1, flags=tmp_path / "flags.jsonl")
+    ).to_json()
+    assert (summary["events"], summary["dead_letters"], summary["complete"]) == (COUNT, 0, True)
+    assert summary["flags"] == len((tmp_path / "flags.jsonl").read_bytes().splitlines()) == sum(summary["decisions"].values())
+    assert summary["by_label"] == {"fraud": summary["flags"]}
+    assert summary["flags"] > 0
+    assert offsets(broker) == before
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    assert list(admin.list_groups()) == []
+    admin.close()
+
+
+def test_processes_over_partitions_find_the_same(broker: str, tmp_path: Path) -> None:
+    for processes in (1, 2):
+        request = Request(topic=TOPIC, folder=tmp_path / f"{processes}", processes=processes, flags=tmp_path / f"{processes}.jsonl")
+        assert replay(load({"broker": broker}, environ={}), request).to_json()["events"] == COUNT
+    one, two = (
+        [json.loads(line) | {"flagged_at": ""} for line in (tmp_path / f"{n}.jsonl").read_text().splitlines()] for n in (1, 2)
+    )
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "events"),
+    [
+        ("2026-01-05T05:00Z", None, 300),
+        ("2026-01-05T05:00", "2026-01-05T06:00Z", 60),
+        ("100", "0:120,1:120", 20 + 20 + 50 + 50),
+        (None, "2026-01-05", 0),
+        ("2030-01-01", None, 0),
+    ],
+)
+def test_since_and_until_bound_what_is_counted(broker: str, since: str | None, until: str | None, events: int, tmp_path: Path) -> None:
+    request = Request(topic=TOPIC, since=since, until=until, folder=tmp_path / "run", processes=1)
+    assert replay(load({"broker": broker}, environ={}), request).to_json()["events"] == events
+
+
+def test_warm_up_reads_from_before_the_start(broker: str, tmp_path: Path) -> None:
+    request = Request(topic=TOPIC, since="2026-01-05T05:00Z", warmup="1h", folder=tmp_path / "run", processes=1)
+    summary = replay(load({"broker": broker}, environ={}), request).to_json()
+    assert (summary["warmup"], summary["events"]) == (60, 300)
+
+
+def test_offsets_that_retention_deleted_are_named(broker: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    producer = KafkaProducer(bootstrap_servers=broker)
+    for _ in range(5):
+        producer.send("short", b"{}", partition=0)
+    producer.flush()
+    producer.close()
+    admin.delete_records({TopicPartition("short", 0): 3})
+    admin.close()
+    source = open_topic(broker, "short", since=Bound(offset=1))
+    assert source.gaps == ("partition 0: offsets 1 to 2 are no longer kept by the broker",)
+    assert [len(batch) for batch in source.batches(source.parts[0], size=10, begin=source.parts[0].start)] == [2]
+
+
+def test_a_topic_that_is_not_there_is_wrong_use_and_lists_those_that_are(broker: str) -> None:
+    with pytest.raises(UsageError, match=r"no topic 'mesages'.*transactions"):
+        open_topic(broker, "mesages")
+    assert list(read_all(broker, "mesages")) == []
+
+
+def test_a_broker_that_does_not_answer_is_said_in_one_line() -> None:
+    with pytest.raises(BrokerError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
+        open_topic("127.0.0.1:1", "messages")
+
+
+def test_a_topic_of_unknown_kind_asks_for_it(broker: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="say --kind message or --kind transaction"):
+        replay(load({"broker": broker}, environ={}), Request(topic="odd", folder=tmp_path / "run"))
+    request = Request(topic="odd", kind="transaction", folder=tmp_path / "run", processes=1)
+    assert replay(load({"broker": broker}, environ={}), request).to_json()["dead_letters"] == 1
+
+
+def test_resuming_something_else_is_refused(broker: str, tmp_path: Path) -> None:
+    request = Request(topic=TOPIC, folder=tmp_path / "run", processes=1)
+    first = replay(load({"broker": broker}, environ={}), request).to_json()
+    again = replay(load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "run", processes=1, resume=True)).to_json()
+    assert {**again, "seconds": 0, "events_per_s": 0} == {**first, "seconds": 0, "events_per_s": 0}
+    with pytest.raises(UsageError, match="another range, model or policy"):
+        replay(load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "run", since="10", resume=True))
+    with pytest.raises(UsageError, match="holds no replay"):
+        replay(load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "none", resume=True))
