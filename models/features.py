@@ -73,7 +73,7 @@ def card_count_7d(view: View) -> float:
 
 def card_count_30d(view: View) -> float:
     """Transactions of the card in the 30 days before."""
-    return view.count(MONTH_MS)
+    return view.count_30d
 
 
 def card_per_day(view: View) -> float:
@@ -81,7 +81,7 @@ def card_per_day(view: View) -> float:
     history, at = view.history, view.entry.at_ms
     if history is None or not history.times or at - history.first_ms < DAY_MS:
         return NAN
-    return view.count(MONTH_MS) / min(30.0, (at - history.first_ms) / DAY_MS)
+    return view.count_30d / min(30.0, (at - history.first_ms) / DAY_MS)
 
 
 def card_pace_ratio(view: View) -> float:
@@ -162,6 +162,27 @@ def card_high_14d(view: View) -> float:
     return view.high(2 * WEEK_MS)
 
 
+def card_days_since_high(view: View) -> float:
+    """Days since the newest kept transaction of 28 days above 2.5 times the median; NaN without one."""
+    return view.highs[-1] if view.highs else NAN
+
+
+def card_days_since_first_high(view: View) -> float:
+    """Days since the oldest kept transaction of 28 days above 2.5 times the median; NaN without one."""
+    return view.highs[0] if view.highs else NAN
+
+
+def card_highs(view: View) -> float:
+    """Kept transactions of 28 days above 2.5 times the median; NaN without any kept."""
+    return float(len(view.highs)) if view.amounts else NAN
+
+
+def card_amount_over_running(view: View) -> float:
+    """Amount / mean amount of all transactions ever folded in (at least one minor unit)."""
+    mean, _ = view.running
+    return view.entry.amount_minor / max(mean, 1.0) if mean == mean else NAN
+
+
 def card_max_over_median_14d(view: View) -> float:
     """Largest kept amount of the 14 days before / median; NaN without any."""
     recent = view.recent(2 * WEEK_MS)
@@ -217,7 +238,8 @@ FEATURES: dict[str, Feature] = {
         card_count_10m, card_count_1h, card_count_1d, card_count_7d, card_count_30d, card_per_day, card_pace_ratio,
         card_seconds_since_last, card_age_days, card_mean_1d, card_mean_7d, card_mean_30d, card_amount_over_mean,
         card_amount_over_median, card_amount_over_max, card_amount_rank, card_running_mean, card_amount_z,
-        card_high_7d, card_high_14d, card_max_over_median_14d, card_places, card_new_place, card_lands, card_new_land,
+        card_amount_over_running, card_days_since_high, card_days_since_first_high, card_highs, card_high_7d, card_high_14d,
+        card_max_over_median_14d, card_places, card_new_place, card_lands, card_new_land,
         card_known_frauds_30d, *TERMINAL_FEATURES,
     )
 }

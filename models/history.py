@@ -67,8 +67,10 @@ class History(NamedTuple):
     past_squares: int = 0
     """Count, sum and sum of squares of all transactions that are no longer kept: the running mean and variance."""
 
-    def add(self, entry: Entry) -> History:
-        """This history with `entry` folded in; the same history if it is known already or too late."""
+    def add(self, entry: Entry, *, kept: int = KEPT) -> History:
+        """This history with `entry` folded in; the same history if it is known already or too late.
+
+        `kept`, up to 255, must be the same throughout a history's life."""
         at, key = entry.at_ms, entry.id
         times, ids = self.times, self.ids
         if key in ids:
@@ -81,7 +83,7 @@ class History(NamedTuple):
             while place < size and times[place] == at and ids[place] < key:
                 place += 1
         first = at if not (size and self.first_ms < at) else self.first_ms
-        if size < KEPT:
+        if size < kept:
             return History(
                 _insert(times, place, at), _insert(ids, place, key), _insert(self.amounts, place, entry.amount_minor),
                 _insert(self.currencies, place, entry.currency), _insert(self.places, place, entry.place),

@@ -10,6 +10,7 @@ from models.entry import Entry
 from models.features import Vector
 from models.history import EMPTY, History, KnownFraud
 from models.terminal import Terminal
+from models.view import View
 
 _NEW = Terminal()
 
@@ -39,9 +40,11 @@ class Ledger:
 
     def add(self, tx_id: str, card: str, place: str | None, entry: Entry) -> None:
         """Fold a transaction in."""
-        self._cards[card] = self._cards.get(card, EMPTY).add(entry)
+        history = self._cards.get(card, EMPTY)
         if self._terminals is not None and place is not None:
-            self._terminals[place] = self._terminals.get(place, _NEW).add(entry)
+            usual = View(history, entry).median
+            self._terminals[place] = self._terminals.get(place, _NEW).add(entry, usual_minor=usual)
+        self._cards[card] = history.add(entry)
         self._seen[tx_id] = _Seen(card, place, entry)
 
     def judge(self, tx_id: str, *, known_ms: int, fraud: bool) -> bool:

@@ -106,37 +106,48 @@ def terminal_fraud_share_10(view: View) -> float:
 
 def _share(view: View, size: int) -> float:
     newest = view.ripe[:size]
-    return sum([fraud for _, fraud in newest]) / len(newest) if newest else NAN
+    return sum([each[1] for each in newest]) / len(newest) if newest else NAN
 
 
 def terminal_streak(view: View) -> float:
-    """Length of the unbroken run of frauds at the end of the ripe transactions; NaN without any."""
-    length = 0
-    for _, fraud in view.ripe:
-        if not fraud:
-            break
-        length += 1
-    return float(length) if view.ripe else NAN
+    """Length of the unbroken run of frauds at the end of the ripe transactions; NaN without any ripe."""
+    return float(len(view.streak)) if view.ripe else NAN
 
 
 def terminal_streak_days(view: View) -> float:
     """Age in days of the first fraud of that run; NaN without a run."""
-    age = NAN
-    for days, fraud in view.ripe:
-        if not fraud:
-            break
-        age = days / DAY_MS
-    return age
+    return view.streak[-1][0] / DAY_MS if view.streak else NAN
+
+
+def terminal_streak_gap_days(view: View) -> float:
+    """Age in days of the last ripe legitimate transaction before that run; NaN without a run, or if nothing kept precedes it."""
+    return view.ripe[len(view.streak)][0] / DAY_MS if view.streak and len(view.ripe) > len(view.streak) else NAN
+
+
+def terminal_streak_amount(view: View) -> float:
+    """Smallest amount in that run, in hundreds of minor units; NaN without a run."""
+    return min(amount for _, _, amount, _ in view.streak) / 100 if view.streak else NAN
+
+
+def terminal_streak_odd(view: View) -> float:
+    """Smallest amount / its card's usual in that run: frauds that only the terminal explains keep it near 1; NaN if not known."""
+    known = [odd for _, _, _, odd in view.streak if odd == odd]
+    return min(known) if known else NAN
+
+
+def terminal_plain_frauds(view: View) -> float:
+    """Kept ripe frauds of an amount below 2.5 times their card's usual; NaN without any ripe."""
+    return float(sum([fraud and odd < 2.5 for _, fraud, _, odd in view.ripe])) if view.ripe else NAN
 
 
 def terminal_days_since_fraud(view: View) -> float:
     """Age in days of the newest ripe fraud; NaN without one."""
-    return next((age / DAY_MS for age, fraud in view.ripe if fraud), NAN)
+    return next((age / DAY_MS for age, fraud, _, _ in view.ripe if fraud), NAN)
 
 
 def terminal_legit_since_fraud(view: View) -> float:
     """Ripe legitimate transactions since the newest ripe fraud; NaN without a fraud."""
-    return next((float(place) for place, (_, fraud) in enumerate(view.ripe) if fraud), NAN)
+    return next((float(place) for place, each in enumerate(view.ripe) if each[1]), NAN)
 
 
 TERMINAL_FEATURES: tuple[Callable[[View], float], ...] = (
@@ -144,5 +155,6 @@ TERMINAL_FEATURES: tuple[Callable[[View], float], ...] = (
     terminal_frauds_1d, terminal_frauds_7d, terminal_frauds_30d,
     terminal_risk_1d, terminal_risk_7d, terminal_risk_30d,
     terminal_fraud_share_3, terminal_fraud_share_10,
-    terminal_streak, terminal_streak_days, terminal_days_since_fraud, terminal_legit_since_fraud,
+    terminal_streak, terminal_streak_days, terminal_streak_gap_days, terminal_streak_amount, terminal_streak_odd, terminal_plain_frauds,
+    terminal_days_since_fraud, terminal_legit_since_fraud,
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from functools import cached_property
+from itertools import takewhile
 from math import sqrt
+from operator import itemgetter
 
 from models.entry import NONE, Entry
 from models.history import DAY_MS, HOUR_MS, History
+from models.lazy import lazy
 from models.terminal import Terminal, closed_hour
 
 NAN = float("nan")
@@ -15,6 +17,9 @@ DELAY_MS = 7 * DAY_MS
 """How long after a transaction its fraud is usually known (chargebacks, complaints)."""
 WEEK_MS = 7 * DAY_MS
 MONTH_MS = 30 * DAY_MS
+
+Ripe = tuple[int, bool, int, float]
+"""A transaction at a terminal: age in ms at the last closed hour, fraud or not, amount, amount / its card's usual."""
 
 
 class View:
@@ -79,7 +84,7 @@ class View:
                 total += sum(buckets[start + 2 : end : 3])
         return count, total
 
-    @cached_property
+    @lazy
     def _same(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Amounts and times of the kept, seen transactions in the transaction's currency."""
         history = self.history
@@ -94,17 +99,17 @@ class View:
         pairs = [(amount, at) for amount, at, each in zip(amounts, times, currencies, strict=True) if each == currency]
         return tuple(amount for amount, _ in pairs), tuple(at for _, at in pairs)
 
-    @property
+    @lazy
     def amounts(self) -> tuple[int, ...]:
         """Amounts of the kept, seen transactions in the transaction's currency, in order of time."""
         return self._same[0]
 
-    @property
+    @lazy
     def amount_times(self) -> tuple[int, ...]:
         """Their times."""
         return self._same[1]
 
-    @cached_property
+    @lazy
     def median(self) -> float:
         """Median amount (minor units) of the kept transactions in this currency; NaN without any."""
         ordered = sorted(self.amounts)
@@ -113,12 +118,17 @@ class View:
             return NAN
         return float(ordered[half]) if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
-    @cached_property
+    @lazy
+    def count_30d(self) -> float:
+        """`count` over 30 days."""
+        return self.count(MONTH_MS)
+
+    @lazy
     def mean_30d(self) -> float:
         """`mean` over 30 days."""
         return self.mean(MONTH_MS)
 
-    @cached_property
+    @lazy
     def running(self) -> tuple[float, float]:
         """Mean and standard deviation of all amounts on record in this currency; NaN below 3 of them.
 
@@ -143,12 +153,20 @@ class View:
         bound = 3 * self.median
         return float(sum([amount > bound for amount in self.recent(length_ms)]))
 
-    @cached_property
+    @lazy
+    def highs(self) -> list[float]:
+        """Ages in days of the kept transactions of 28 days above 2.5 times the median amount, oldest first."""
+        bound, at = 2.5 * self.median, self.entry.at_ms
+        start = bisect_right(self.amount_times, at - 4 * WEEK_MS)
+        recent = zip(self.amount_times[start:], self.amounts[start:], strict=True)
+        return [(at - time) / DAY_MS for time, amount in recent if amount > bound]
+
+    @lazy
     def places(self) -> tuple[int, ...]:
         """Places of the kept, seen transactions that name one."""
         return () if self.history is None else self._named(self.history.places)
 
-    @cached_property
+    @lazy
     def lands(self) -> tuple[int, ...]:
         """Countries of the kept, seen transactions that name one."""
         return () if self.history is None else self._named(self.history.lands)
@@ -157,20 +175,25 @@ class View:
         values = column[: self.seen]
         return tuple([value for value in values if value]) if NONE in values else values
 
-    @cached_property
-    def ripe(self) -> list[tuple[int, bool]]:
-        """The terminal's kept transactions whose truth is as known as it will be, newest first.
-
-        (age in ms at the last closed hour, fraud) each; empty without a terminal."""
+    @lazy
+    def ripe(self) -> list[Ripe]:
+        """The terminal's kept transactions whose truth is as known as it will be, newest first; empty without a terminal."""
         terminal = self.terminal
         if terminal is None:
             return []
         until, past, frauds = closed_hour(self.entry.at_ms), terminal.past, terminal.frauds
         known = frauds.ids[: bisect_right(frauds.times, until)]
-        if not known:
-            return [(until - at, False) for at in reversed(past.times[: bisect_right(past.times, until - DELAY_MS)])]
-        return [
-            (until - at, key in known)
-            for at, key in zip(reversed(past.times), reversed(past.ids), strict=True)
-            if at <= until and (at <= until - DELAY_MS or key in known)
+        size = bisect_right(past.times, until if known else until - DELAY_MS)
+        columns = zip(past.times[:size], past.ids[:size], past.amounts[:size], past.lands[:size], strict=True)
+        found = [
+            (until - at, key in known, amount, (odd - 1) / 100 if odd else NAN)
+            for at, key, amount, odd in columns
+            if at <= until - DELAY_MS or key in known
         ]
+        found.reverse()
+        return found
+
+    @lazy
+    def streak(self) -> list[Ripe]:
+        """The unbroken run of frauds at the end of `ripe`, newest first."""
+        return list(takewhile(itemgetter(1), self.ripe))

@@ -37,7 +37,9 @@ from models.errors import ModelError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The table's column for each meaning; an empty name means that there is none. Times without a zone are UTC."""
+    """The table's column for each meaning, or a template of several (`{Year}-{Month}-{Day} {Time}`); empty: there is none.
+
+    Times without a zone are UTC. `account` is whose history counts: the card where there is one."""
 
     id: str = "transaction_id"
     occurred_at: str = "occurred_at"
@@ -49,6 +51,9 @@ class Columns:
     fraud: str = "fraud"
     minor_units: int = 1
     """Minor units in one unit of the amount column: 1 for cents, 100 for euros."""
+    time_unit: str = ""
+    """Where times are numbers: their unit (s, ms, h, …) since `time_origin`."""
+    time_origin: str = "1970-01-01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

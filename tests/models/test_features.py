@@ -43,7 +43,7 @@ def terminal(*, rulings: dict[int, int], ages_days: tuple[float, ...] = (30, 20,
     """Transactions of these ages; `rulings` maps a transaction's position to the age in ms of its becoming known as fraud."""
     value = Terminal()
     for number, days in enumerate(ages_days):
-        value = value.add(Entry(NOW - int(days * DAY_MS), number + 1, 500, EUR))
+        value = value.add(Entry(NOW - int(days * DAY_MS), number + 1, 500, EUR), usual_minor=400)
     for number, known in rulings.items():
         value = value.judge(tx=number + 1, at_ms=NOW - int(ages_days[number] * DAY_MS), known_ms=NOW - known, fraud=True)
     return value
@@ -72,6 +72,10 @@ EXPECTED: dict[str, float] = {
     "card_amount_rank": 6 / 7,
     "card_running_mean": mean(AMOUNTS) / 100,
     "card_amount_z": (1_000 - mean(AMOUNTS)) / pstdev(AMOUNTS),
+    "card_amount_over_running": 1_000 / mean(AMOUNTS),
+    "card_days_since_high": 5,
+    "card_days_since_first_high": 5,
+    "card_highs": 1,
     "card_high_7d": 1,
     "card_high_14d": 1,
     "card_max_over_median_14d": 2_000 / 300,
@@ -93,6 +97,10 @@ EXPECTED: dict[str, float] = {
     "terminal_fraud_share_10": 3 / 5,
     "terminal_streak": 3,
     "terminal_streak_days": 15 - 20 * MINUTE / DAY_MS,
+    "terminal_streak_gap_days": 20 - 20 * MINUTE / DAY_MS,
+    "terminal_streak_amount": 5.0,
+    "terminal_streak_odd": 1.25,
+    "terminal_plain_frauds": 3,
     "terminal_days_since_fraud": 9 - 20 * MINUTE / DAY_MS,
     "terminal_legit_since_fraud": 0,
 }
@@ -191,8 +199,16 @@ def test_a_terminal_that_knows_more_gives_the_same_answer() -> None:
 
 def test_silence_makes_a_transaction_legitimate_only_after_the_usual_delay() -> None:
     quiet = terminal(rulings={}, ages_days=(8, 6))
-    assert View(EMPTY, at(), quiet).ripe == [(8 * DAY_MS - 20 * MINUTE - 1, False)]
+    assert View(EMPTY, at(), quiet).ripe == [(8 * DAY_MS - 20 * MINUTE - 1, False, 500, 1.25)]
     assert DELAY_MS == 7 * DAY_MS
+
+
+def test_an_amount_whose_oddity_is_not_known_leaves_no_trace() -> None:
+    unknown = Terminal().add(Entry(NOW - 10 * DAY_MS, 1, 500, EUR)).judge(tx=1, at_ms=NOW - 10 * DAY_MS, known_ms=NOW - DAY_MS, fraud=True)
+    view = View(EMPTY, at(), unknown)
+    assert isnan(FEATURES["terminal_streak_odd"](view))
+    assert FEATURES["terminal_plain_frauds"](view) == 0
+    assert FEATURES["terminal_streak"](view) == 1
 
 
 def test_known_frauds_of_a_card_count_from_when_they_became_known() -> None:
