@@ -1,0 +1,171 @@
+"""Wrong use ends in one clear line and exit code 2, failure in one line and 1; a traceback only with --debug."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models.bundle import ARTIFACTS
+from stream import cli
+from stream.settings import Settings
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs the command line in an empty folder; exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLAGSTREAM_DEBUG", "")
+
+    def command(*arguments: str, **environ: str) -> tuple[int, str, str]:
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["flagstream", *arguments])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return command
+
+
+def _one_line(error: str) -> str:
+    (line,) = error.strip().splitlines()
+    assert line.startswith("flagstream: ")
+    assert "Traceback" not in line
+    return line
+
+
+def test_an_unreachable_broker_is_one_line_and_exit_code_1(run: Run) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code, _, error = run("topics", "list", "--broker", f"127.0.0.1:{port}")
+    assert code == 1
+    assert f"127.0.0.1:{port}" in _one_line(error)
+
+
+@pytest.mark.parametrize("command", [("topics", "create"), ("worker",)])
+def test_without_a_broker_the_line_says_how_to_give_one(run: Run, command: tuple[str, ...]) -> None:
+    code, _, error = run(*command)
+    assert code == 2
+    assert "FLAGSTREAM_BROKER" in _one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"FLAGSTREAM_BROKERS": "x:1"}, "brokers"),
+        ({"FLAGSTREAM_BROKER": "nonsense"}, "broker"),
+        ({"FLAGSTREAM_WEB_PORT": "99999"}, "web_port"),
+        ({"FLAGSTREAM_LOG": "loud"}, "log"),
+        ({"FLAGSTREAM_PREFIX": "a b"}, "prefix"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_source(run: Run, environ: dict[str, str], named: str) -> None:
+    code, _, error = run("settings", **environ)
+    assert code == 2
+    line = _one_line(error)
+    assert named in line
+    assert "environment" in line
+
+
+def test_settings_come_from_flags_then_environment_then_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "flagstream.toml").write_text('group = "from-file"\nprefix = "file-"\n')
+    code, out, _ = run("settings", "--json", FLAGSTREAM_PREFIX="env-")
+    found = json.loads(out)
+    assert code == 0
+    assert found["group"] == {"value": "from-file", "source": "flagstream.toml"}
+    assert found["prefix"] == {"value": "env-", "source": "environment"}
+    assert found["web_port"] == {"value": 6066, "source": "default"}
+
+
+@pytest.mark.parametrize("text", ["group = ", "grup = 'x'", "\x00"])
+def test_a_broken_settings_file_is_one_line(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "flagstream.toml").write_text(text)
+    code, _, error = run("settings")
+    assert code == 2
+    assert "flagstream.toml" in _one_line(error)
+
+
+def test_passwords_are_never_printed(run: Run) -> None:
+    code, out, error = run("settings", FLAGSTREAM_SASL_PASSWORD="hunter2-secret")
+    assert code == 0
+    assert "hunter2-secret" not in out + error
+
+
+def test_every_setting_is_documented_in_its_own_words() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "policy",
+    ["", "version = 2", "[labels.nonsense]\nreview = 0.5\nseverity = 'low'", "name = 'x'\n[labels.hate]\nreview = 2\nseverity = 'low'",
+     "name = 'x'\n[labels.hate]\nreview = 0.5\nblock = 0.4\nseverity = 'low'", "not toml", "name = 'x'\n[labels]\n[labels.hate]\nreviev = 0.5"],
+)
+def test_a_wrong_policy_is_one_line_with_the_file(run: Run, tmp_path: Path, policy: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(policy)
+    code, _, error = run("policy", "check", str(file))
+    assert code == 2
+    assert "policy.toml" in _one_line(error)
+
+
+def test_a_missing_policy_is_one_line(run: Run) -> None:
+    code, _, error = run("policy", "check", "nowhere.toml")
+    assert code == 2
+    assert "nowhere.toml" in _one_line(error)
+
+
+def test_the_shipped_bundles_are_intact_and_load(run: Run) -> None:
+    code, out, _ = run("models", "verify")
+    assert code == 0
+    assert {line.split(":")[0] for line in out.splitlines()} >= {"fraud", "moderation"}
+
+
+def test_an_altered_bundle_is_refused_before_anything_starts(run: Run, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.copytree(ARTIFACTS, models)
+    with (models / "fraud" / "model.onnx").open("r+b") as file:
+        file.seek(100)
+        file.write(b"\x00\x01\x02\x03")
+    code, _, error = run("models", "verify", "--models", str(models))
+    assert code == 1
+    assert "altered or damaged" in _one_line(error)
+    code, _, error = run("worker", "--broker", "127.0.0.1:1", "--models", str(models), "--agents", "fraud")
+    assert code == 2
+    assert "altered or damaged" in _one_line(error)
+
+
+def test_an_unknown_agent_is_one_line(run: Run) -> None:
+    code, _, error = run("worker", "--broker", "127.0.0.1:1", "--agents", "astrology")
+    assert code == 2
+    assert "moderation, fraud" in _one_line(error)
+
+
+def test_a_port_in_use_is_one_line(run: Run, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        code, _, error = run("broker", "--port", str(taken.getsockname()[1]), "--data", str(tmp_path / "log"))
+    assert code in (1, 2)
+    assert str(taken_port(error)) in _one_line(error)
+
+
+def taken_port(error: str) -> str:
+    """The port that the line names."""
+    import re
+
+    found = re.search(r":(\d+)", error)
+    assert found is not None, error
+    return found.group(1)
