@@ -94,14 +94,14 @@ def _source(settings: Settings, request: Request, kind: Kind, folder: Path) -> T
         "warmup_ms": span_ms(request.warmup or WARMUP[kind], name="--warmup"),
     }
     if request.topic is not None:
-        return open_topic(settings.need_broker(), _wire(settings, request.topic), **limits)
+        return open_topic(settings, _wire(settings, request.topic), **limits)
     assert request.file is not None
     return open_file(request.file, kind, folder=folder / "input", fields=Fields.of(request.fields), **limits)
 
 
 def _again(settings: Settings, request: Request, folder: Path, manifest: Manifest) -> TopicSource | FileSource:
     if request.topic is not None:
-        return TopicSource(broker=settings.need_broker(), topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
+        return TopicSource(settings=settings, topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
     return FileSource(folder=folder / "input", topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,11 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from schemas.codec import Position, RawRecord
+from stream.clients import kafka_python_options
 from stream.errors import BrokerError, UsageError
 from stream.replay.source import Part
 from stream.replay.window import Bound
+from stream.settings import Settings
 
 POLL_MS = 500
 SILENCE_S = 60.0
@@ -29,7 +31,7 @@ FETCH_BYTES = 4 * 1024 * 1024
 class TopicSource:
     """A stretch of one topic; `topic` is its name on the wire."""
 
-    broker: str
+    settings: Settings
     topic: str
     parts: tuple[Part, ...]
     gaps: tuple[str, ...] = ()
@@ -40,7 +42,7 @@ class TopicSource:
         if begin >= part.end:
             return
         place = TopicPartition(self.topic, part.number)
-        with _consumer(self.broker) as consumer:
+        with _consumer(self.settings) as consumer:
             consumer.assign([place])
             consumer.seek(place, begin)
             heard_s = time.monotonic()
@@ -56,19 +58,19 @@ class TopicSource:
                     # The time that the caller took is not the broker's silence.
                     heard_s = max(heard_s, time.monotonic())
                 elif not fetched and time.monotonic() - heard_s > SILENCE_S:
-                    raise BrokerError(f"{self.topic}/{part.number}: nothing came from {self.broker} for {SILENCE_S:.0f} s")
+                    raise BrokerError(f"{self.topic}/{part.number}: nothing came from {self.settings.broker} for {SILENCE_S:.0f} s")
 
 
 def open_topic(
-    broker: str, topic: str, *, since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None
+    settings: Settings, topic: str, *, since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None
 ) -> TopicSource:
     """The stretch of `topic` from `since` (else its beginning) to `until` (else its end now), read from `warmup_ms` before
     (None: from its beginning) to rebuild the state. Raises `UsageError` when there is no such topic, `BrokerError`."""
-    with _consumer(broker) as consumer:
+    with _consumer(settings) as consumer:
         found = consumer.partitions_for_topic(topic)
         if not found:
             known = sorted(name for name in consumer.topics() if not name.startswith("__"))
-            raise UsageError(f"no topic {topic!r} on {broker}; there are: {', '.join(known) or 'none'}")
+            raise UsageError(f"no topic {topic!r} on {settings.broker}; there are: {', '.join(known) or 'none'}")
         places = [TopicPartition(topic, number) for number in sorted(found)]
         first, end = consumer.beginning_offsets(places), consumer.end_offsets(places)
         counted = _resolve(consumer, places, since, first, end)
@@ -83,13 +85,13 @@ def open_topic(
             gaps.append(f"partition {place.partition}: offsets {wanted} to {low - 1} are no longer kept by the broker")
         counts = min(max(wanted, low), high)
         parts.append(Part(number=place.partition, start=min(max(start[place], low), counts), counted=counts, end=high))
-    return TopicSource(broker=broker, topic=topic, parts=tuple(parts), gaps=tuple(gaps))
+    return TopicSource(settings=settings, topic=topic, parts=tuple(parts), gaps=tuple(gaps))
 
 
-def read_all(broker: str, topic: str) -> Iterator[list[RawRecord]]:
+def read_all(settings: Settings, topic: str) -> Iterator[list[RawRecord]]:
     """The records of the whole topic, partition after partition; nothing where there is no such topic. Raises `BrokerError`."""
     try:
-        source = open_topic(broker, topic)
+        source = open_topic(settings, topic)
     except UsageError:
         return
     for part in source.parts:
@@ -114,11 +116,12 @@ def _resolve(
 
 
 @contextmanager
-def _consumer(broker: str, *, connect: Callable[..., Any] = KafkaConsumer) -> Iterator[Any]:
+def _consumer(settings: Settings) -> Iterator[Any]:
+    broker = settings.need_broker()
     _knock(broker)
     try:
-        consumer = connect(
-            bootstrap_servers=broker.split(","),
+        consumer = KafkaConsumer(
+            **kafka_python_options(settings),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",

@@ -108,20 +108,20 @@ def test_offsets_that_retention_deleted_are_named(broker: str) -> None:
     producer.close()
     admin.delete_records({TopicPartition("short", 0): 3})
     admin.close()
-    source = open_topic(broker, "short", since=Bound(offset=1))
+    source = open_topic(load({"broker": broker}, environ={}), "short", since=Bound(offset=1))
     assert source.gaps == ("partition 0: offsets 1 to 2 are no longer kept by the broker",)
     assert [len(batch) for batch in source.batches(source.parts[0], size=10, begin=source.parts[0].start)] == [2]
 
 
 def test_a_topic_that_is_not_there_is_wrong_use_and_lists_those_that_are(broker: str) -> None:
     with pytest.raises(UsageError, match=r"no topic 'mesages'.*transactions"):
-        open_topic(broker, "mesages")
-    assert list(read_all(broker, "mesages")) == []
+        open_topic(load({"broker": broker}, environ={}), "mesages")
+    assert list(read_all(load({"broker": broker}, environ={}), "mesages")) == []
 
 
 def test_a_broker_that_does_not_answer_is_said_in_one_line() -> None:
     with pytest.raises(BrokerError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
-        open_topic("127.0.0.1:1", "messages")
+        open_topic(load({"broker": "127.0.0.1:1"}, environ={}), "messages")
 
 
 def test_a_topic_of_unknown_kind_asks_for_it(broker: str, tmp_path: Path) -> None:

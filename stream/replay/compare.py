@@ -1,0 +1,155 @@
+"""Event by event, what a candidate decides otherwise than what it is compared with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.flag import DECISIONS
+from stream.replay.decisions import REVIEW
+from stream.replay.results import Chunk, Results
+from stream.replay.rows import Rows
+from stream.replay.segments import BANDS_MINOR, BY_NAME, band_name
+from stream.replay.sides import Side, aligned
+
+DAY_MS = 86_400_000
+EXAMPLES = 8
+MAX_GROUPS = 25
+"""Groups of a segment that are listed; those that change most come first."""
+KINDS = ("newly_flagged", "newly_cleared", "changed")
+COLUMNS = ("events", "before", "after", *KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """An event that is decided otherwise: where it lies, and its scores. No text, no entity."""
+
+    part: int
+    offset: int
+    at_ms: int
+    event: int
+    before: str
+    after: str
+    scores: dict[str, float]
+
+
+@dataclass(slots=True, kw_only=True)
+class Diff:
+    """`newly_flagged` and `newly_cleared` events, and those flagged on both sides whose decision `changed`; `relabelled` ones
+    are flagged for other labels. `groups` holds a row of `COLUMNS` for each name of each segment."""
+
+    before: str
+    after: str
+    labels: dict[str, Counter[str]] = field(default_factory=dict)
+    decisions: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    reviews: dict[int, list[int]] = field(default_factory=dict)
+    """Events for review by day since 1970: before, after."""
+    examples: dict[str, list[Example]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        days = max(1, len(self.reviews))
+        return {
+            "before": self.before,
+            "after": self.after,
+            **{kind: self.counts[kind] for kind in (*KINDS, "relabelled", "same")},
+            "by_label": {label: dict(counts) for label, counts in self.labels.items()},
+            "transitions": dict(self.decisions.most_common()),
+            "segments": {
+                segment: {name: dict(zip(COLUMNS, row, strict=True)) for name, row in groups.items()}
+                for segment, groups in self.groups.items()
+            },
+            "reviews_per_day": {
+                side: round(sum(row[place] for row in self.reviews.values()) / days, 2) for place, side in enumerate(("before", "after"))
+            },
+        }
+
+
+def compare(results: Results, before: Side, after: Side) -> Diff:
+    """What `after` decides otherwise than `before` on the events of a run."""
+    diff = Diff(before=before.name, after=after.name)
+    names = tuple(dict.fromkeys((*after.labels, *before.labels)))
+    groups = {segment: np.zeros((len(results.names[segment]), len(COLUMNS)), np.int64) for segment in BY_NAME}
+    groups["band"] = np.zeros((len(BANDS_MINOR), len(COLUMNS)), np.int64)
+    days: dict[int, list[int]] = {}
+    for chunk in results.chunks():
+        old, new = aligned(before, before.decide(chunk), names), aligned(after, after.decide(chunk), names)
+        flagged_before, flagged_after = old.decision > 0, new.decision > 0
+        marks = {
+            "newly_flagged": ~flagged_before & flagged_after,
+            "newly_cleared": flagged_before & ~flagged_after,
+            "changed": flagged_before & flagged_after & (old.decision != new.decision),
+        }
+        both = flagged_before & flagged_after
+        otherwise = (old.labels != new.labels).any(axis=1)
+        diff.counts.update({kind: int(mark.sum()) for kind, mark in marks.items()})
+        diff.counts.update({"relabelled": int((both & otherwise).sum()), "same": int(((old.decision == new.decision) & ~otherwise).sum())})
+        _count_labels(diff, names, old.labels, new.labels)
+        _count_decisions(diff, old.decision, new.decision)
+        table = np.stack([np.ones(len(chunk.rows), np.bool_), flagged_before, flagged_after, *marks.values()], axis=1)
+        for segment, counts in groups.items():
+            np.add.at(counts, chunk.rows[segment], table)
+        _count_reviews(days, chunk.rows, old.decision, new.decision)
+        for kind, mark in marks.items():
+            _sample(diff.examples.setdefault(kind, []), chunk, mark, old.decision, new.decision, results)
+    named = {**results.names, "band": [band_name(band) for band in range(len(BANDS_MINOR))]}
+    if results.manifest.kind == "message":
+        del groups["band"]
+    diff.groups = {segment: _ranked(named[segment], counts) for segment, counts in groups.items()}
+    diff.reviews = dict(sorted(days.items()))
+    return diff
+
+
+def _count_labels(diff: Diff, names: tuple[str, ...], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> None:
+    for place, name in enumerate(names):
+        was, now = old[:, place], new[:, place]
+        if was.any() or now.any():
+            diff.labels.setdefault(name, Counter()).update(
+                before=int(was.sum()), after=int(now.sum()), newly_flagged=int((~was & now).sum()), newly_cleared=int((was & ~now).sum())
+            )
+
+
+def _count_decisions(diff: Diff, old: NDArray[np.uint8], new: NDArray[np.uint8]) -> None:
+    size = len(DECISIONS)
+    for code, count in enumerate(np.bincount(old.astype(np.int64) * size + new, minlength=size * size).tolist()):
+        if count and code // size != code % size:
+            diff.decisions[f"{DECISIONS[code // size]} → {DECISIONS[code % size]}"] += count
+
+
+def _count_reviews(days: dict[int, list[int]], rows: Rows, old: NDArray[np.uint8], new: NDArray[np.uint8]) -> None:
+    found, inverse = np.unique(rows["at_ms"] // DAY_MS, return_inverse=True)
+    for place, decision in enumerate((old, new)):
+        for day, count in zip(found.tolist(), np.bincount(inverse, decision == REVIEW, len(found)).tolist(), strict=True):
+            days.setdefault(day, [0, 0])[place] += int(count)
+
+
+def _sample(
+    kept: list[Example], chunk: Chunk, mark: NDArray[np.bool_], old: NDArray[np.uint8], new: NDArray[np.uint8], results: Results
+) -> None:
+    """Keep those with the smallest digests of their ids: a sample without a preference, the same at every repetition."""
+    places = np.flatnonzero(mark)
+    places = places[np.argsort(chunk.rows["event"][places], kind="stable")[:EXAMPLES]]
+    for place in places.tolist():
+        row = chunk.rows[place]
+        scores = zip(results.manifest.labels, row["scores"].tolist(), strict=True)
+        kept.append(
+            Example(
+                part=chunk.part, offset=int(row["offset"]), at_ms=int(row["at_ms"]), event=int(row["event"]),
+                before=DECISIONS[old[place]], after=DECISIONS[new[place]],
+                scores={label: score / 1_000_000 for label, score in scores if score <= 1_000_000},
+            )
+        )
+    kept.sort(key=lambda example: example.event)
+    del kept[EXAMPLES:]
+
+
+def _ranked(names: list[str], counts: NDArray[np.int64]) -> dict[str, list[int]]:
+    moved = counts[:, 3:].sum(axis=1)
+    order = np.lexsort((-counts[:, 0], -moved))
+    return {names[place]: counts[place].tolist() for place in order[:MAX_GROUPS].tolist() if counts[place, 0]}
