@@ -100,6 +100,11 @@ class Lane:
         return self._queued
 
     @property
+    def idle(self) -> bool:
+        """Nothing is waiting and nothing is in hand."""
+        return not self._queued and not self._in_hand
+
+    @property
     def full(self) -> bool:
         """No further fetch should be queued."""
         return self._queued >= MAX_QUEUED

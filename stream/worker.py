@@ -6,7 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -19,10 +19,13 @@ from stream.names import Names
 from stream.publisher import new_producer
 from stream.settings import Settings
 from stream.slot import state_slot
+from stream.watchdog import watch
 from stream.web import serving
 
 if TYPE_CHECKING:
     import faust
+
+    from stream.lane import LaneTransport
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +99,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
     app.on_startup_finished = startup_finished
     begun_s = time.monotonic()
     starting = asyncio.create_task(app.start(), name="app.start")
+    stalled = asyncio.create_task(watch(cast("LaneTransport", app.transport).lanes.values(), lambda: _lags(settings)))
     try:
         async with serving(
             settings,
@@ -103,7 +107,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
             ready=lambda: started.is_set() and not app.rebalancing and not app.crashed,
         ) as address:
             announced = False
-            while not stopping.is_set() and not app.crashed:
+            while not (stopping.is_set() or app.crashed or stalled.done()):
                 if started.is_set() and not announced:
                     announced = True
                     log.info("worker.ready", web=address, seconds=round(time.monotonic() - begun_s, 2))
@@ -115,10 +119,19 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
                 except TimeoutError:
                     continue
     finally:
+        stalled.cancel()
         await _stop(app, starting)
+    if stalled.done() and not stalled.cancelled():
+        raise StreamError("there are records to read, but the Kafka client has stopped fetching; start the worker again, nothing is lost")
     if app.crashed or (starting.done() and not starting.cancelled() and starting.exception() is not None):
         reason = app.crash_reason or (starting.exception() if starting.done() and not starting.cancelled() else None)
         raise StreamError(f"the Kafka client gave up ({type(reason).__name__}: {reason}); start the worker again, nothing is lost")
+
+
+def _lags(settings: Settings) -> dict[str, int]:
+    """Uncommitted records by topic on the wire."""
+    states = topics.states(settings.need_broker(), Names(settings.prefix), settings.group)
+    return {state.name: state.lag for state in states if state.lag is not None}
 
 
 async def _stop(app: faust.App, starting: asyncio.Task[None]) -> None:

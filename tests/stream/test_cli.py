@@ -110,8 +110,15 @@ def test_every_setting_is_documented_in_its_own_words() -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    ["", "version = 2", "[labels.nonsense]\nreview = 0.5\nseverity = 'low'", "name = 'x'\n[labels.hate]\nreview = 2\nseverity = 'low'",
-     "name = 'x'\n[labels.hate]\nreview = 0.5\nblock = 0.4\nseverity = 'low'", "not toml", "name = 'x'\n[labels]\n[labels.hate]\nreviev = 0.5"],
+    [
+        "",
+        "version = 2",
+        "not toml",
+        "[labels.nonsense]\nreview = 0.5\nseverity = 'low'",
+        "name = 'x'\n[labels.hate]\nreview = 2\nseverity = 'low'",
+        "name = 'x'\n[labels.hate]\nreview = 0.5\nblock = 0.4\nseverity = 'low'",
+        "name = 'x'\n[labels]\n[labels.hate]\nreviev = 0.5",
+    ],
 )
 def test_a_wrong_policy_is_one_line_with_the_file(run: Run, tmp_path: Path, policy: str) -> None:
     file = tmp_path / "policy.toml"

@@ -93,8 +93,8 @@ async def test_placed_runs_tell_the_offsets_of_all_records(publisher: Publisher)
 async def test_a_dead_letter_too_large_for_the_broker_goes_without_its_value(own_broker: EmbeddedBroker, publisher: Publisher) -> None:
     raw = RawRecord(Position("messages", 1, 7), b"k", b"x" * 3_500_000, 0)
     letter = dead_letter(raw, error_class="Malformed", error_text="no", at=NOW)
+    own_broker.faults.fail_produce(ErrorCode.MESSAGE_TOO_LARGE, times=1)
     with pytest.raises(MessageSizeTooLargeError):
-        own_broker.faults.fail_produce(ErrorCode.MESSAGE_TOO_LARGE, times=1)
         await Delivery(publisher, Names()).persist([Outgoing("dead-letters", b"k", b"v")], stale=lambda: False)
     own_broker.faults.fail_produce(ErrorCode.MESSAGE_TOO_LARGE, times=1)
     assert await Delivery(publisher, Names()).publish(Outcome(dead_letters=[letter]), stale=lambda: False)
