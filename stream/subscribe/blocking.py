@@ -13,7 +13,17 @@ from kafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.errors import BrokerError
-from stream.subscribe.plan import COMMIT_INTERVAL_S, CONNECT_TIMEOUT_S, KEEPALIVE_S, METADATA_AGE_S, POLL_RECORDS, POLL_S, Plan
+from stream.subscribe.plan import (
+    COMMIT_INTERVAL_S,
+    CONNECT_TIMEOUT_S,
+    HEARTBEAT_MS,
+    KEEPALIVE_S,
+    METADATA_AGE_S,
+    POLL_RECORDS,
+    POLL_S,
+    SESSION_TIMEOUT_MS,
+    Plan,
+)
 from stream.subscribe.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -30,6 +40,8 @@ def connect(broker: str, **options: Any) -> KafkaConsumer:  # noqa: ANN401 (kafk
         "allow_auto_create_topics": False,
         "max_poll_records": POLL_RECORDS,
         "fetch_max_wait_ms": 200,
+        "session_timeout_ms": SESSION_TIMEOUT_MS,
+        "heartbeat_interval_ms": HEARTBEAT_MS,
         "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
         "reconnect_backoff_max_ms": 2_000,
         "bootstrap_timeout_ms": int(CONNECT_TIMEOUT_S * 1000),
@@ -60,8 +72,7 @@ class BlockingReader:
         """Connects. Raises `BrokerError`."""
         self._plan = plan
         self._progress = progress
-        self._stopping = False
-        self._closed = False
+        self._stopping = self._closed = self._rejoining = False
         self._start_due = plan.start != "committed"
         self._committed_s = self._polled_s = self._looked_s = time.monotonic()
         self._consumer = connect(plan.broker, group_id=plan.group, **plan.client)
@@ -83,7 +94,7 @@ class BlockingReader:
 
     def next(self) -> Flag | None:
         """The next flag; None when stopped, or when nothing came for the plan's idle time. Raises `BrokerError`."""
-        heard_s = time.monotonic()
+        heard_s = begun_s = time.monotonic()
         while not self._closed:
             self._progress.done()
             if self._stopping:
@@ -95,9 +106,10 @@ class BlockingReader:
             try:
                 if now_s - self._polled_s >= KEEPALIVE_S and not self._progress.empty:
                     self._keep_alive()
-                flag = self._progress.take()
-                if flag is not None:
-                    return flag
+                if not self._rejoining:
+                    flag = self._progress.take()
+                    if flag is not None:
+                        return flag
                 records = self._poll()
             except KafkaError as error:
                 if not getattr(error, "retriable", False):
@@ -105,10 +117,12 @@ class BlockingReader:
                 log.warning("subscribe.retry", error=type(error).__name__)
                 time.sleep(POLL_S)
                 continue
-            if records:
+            now_s = time.monotonic()
+            joining = self._plan.group is not None and not self._consumer.assignment() and now_s - begun_s < CONNECT_TIMEOUT_S
+            if records or joining:
                 self._progress.put(records)
-                heard_s = time.monotonic()
-            elif self._plan.idle_timeout_s is not None and time.monotonic() - heard_s >= self._plan.idle_timeout_s:
+                heard_s = now_s
+            elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:
                 self._commit()
                 return None
         return None
@@ -194,21 +208,31 @@ class BlockingReader:
     def _places(self, offsets: dict[int, int]) -> dict[TopicPartition, OffsetAndMetadata]:
         return {TopicPartition(self._plan.topic, partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()}
 
+    # Rebalances. They run while this subscription polls, so no body is at work; nothing is taken from the queue between the two.
+
     async def revoked(self, tps: Iterable[TopicPartition], *, lost: bool) -> None:
-        """Partitions go to another member. Runs while this subscription polls, so no body is at work."""
+        """Partitions may go to another member, or (`lost`) went there already."""
+        self._rejoining = True
         due = self._progress.due()
-        self._progress.drop()
-        if due and not lost:
+        if lost:
+            self._progress.drop()
+        elif due:
             try:
                 await self._consumer.commit_async(self._places(due))
             except KafkaError as error:
                 log.warning("subscribe.commit_failed", error=type(error).__name__)
+            else:
+                self._progress.committed(due)
         if tps:
             self._plan.on_revoked(frozenset(tp.partition for tp in tps))
 
     def assigned(self, tps: Iterable[TopicPartition]) -> None:
-        """Partitions were given to this member."""
-        self._plan.on_assigned(frozenset(tp.partition for tp in tps))
+        """Partitions were given to this member. Of those it had before, kafka-python keeps the position: what is queued of
+        them must stay, because it would not be fetched again."""
+        self._rejoining = False
+        partitions = frozenset(tp.partition for tp in tps)
+        self._progress.keep(partitions)
+        self._plan.on_assigned(partitions)
 
 
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python is untyped

@@ -14,7 +14,16 @@ from aiokafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.errors import BrokerError
-from stream.subscribe.plan import COMMIT_INTERVAL_S, CONNECT_TIMEOUT_S, METADATA_AGE_S, POLL_RECORDS, POLL_S, Plan
+from stream.subscribe.plan import (
+    COMMIT_INTERVAL_S,
+    CONNECT_TIMEOUT_S,
+    HEARTBEAT_MS,
+    METADATA_AGE_S,
+    POLL_RECORDS,
+    POLL_S,
+    SESSION_TIMEOUT_MS,
+    Plan,
+)
 from stream.subscribe.progress import Progress
 
 log = structlog.get_logger(__name__)
@@ -41,6 +50,8 @@ class AsyncReader:
                 "auto_offset_reset": "earliest",
                 "max_poll_records": POLL_RECORDS,
                 "fetch_max_wait_ms": 200,
+                "session_timeout_ms": SESSION_TIMEOUT_MS,
+                "heartbeat_interval_ms": HEARTBEAT_MS,
                 "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
                 **plan.client,
             },
@@ -73,7 +84,7 @@ class AsyncReader:
         """The next flag; None when stopped, or when nothing came for the plan's idle time. Raises `BrokerError`."""
         if not self._started:
             await self._start()
-        heard_s = time.monotonic()
+        heard_s = begun_s = time.monotonic()
         while not self._closed:
             self._progress.done()
             if self._stopping:
@@ -95,10 +106,12 @@ class AsyncReader:
                 log.warning("subscribe.retry", error=type(error).__name__)
                 await asyncio.sleep(POLL_S)
                 continue
-            if records:
+            now_s = time.monotonic()
+            joining = self._plan.group is not None and not self._consumer.assignment() and now_s - begun_s < CONNECT_TIMEOUT_S
+            if records or joining:
                 self._progress.put(records)
-                heard_s = time.monotonic()
-            elif self._plan.idle_timeout_s is not None and time.monotonic() - heard_s >= self._plan.idle_timeout_s:
+                heard_s = now_s
+            elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:
                 await self._commit()
                 return None
         return None

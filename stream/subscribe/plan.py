@@ -27,6 +27,9 @@ CONNECT_TIMEOUT_S = 10.0
 POLL_RECORDS = 500
 METADATA_AGE_S = 30.0
 """New partitions are noticed within this time."""
+SESSION_TIMEOUT_MS = 10_000
+"""How long a killed member's partitions wait for another member."""
+HEARTBEAT_MS = 1_000
 KEEPALIVE_S = 1.0
 """While flags are worked on, the group is heard at least this often, so that slow bodies do not hold up a rebalance."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -127,11 +127,16 @@ class Progress:
         self._uncommitted.update(offsets)
 
     def drop(self) -> None:
-        """Forget what was fetched: it belongs to others now, or comes again. The flag in hand no longer moves an offset."""
-        self._queue.clear()
-        self._uncommitted.clear()
-        self.next_offsets.clear()
-        if self._in_hand is not None:
+        """Forget everything fetched: it comes again, here or elsewhere."""
+        self.keep(())
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forget what was fetched of other partitions: they belong to others now. A flag of theirs that is in hand no longer
+        moves an offset."""
+        self._queue = deque(record for record in self._queue if record.partition in partitions)
+        self._uncommitted = {partition: offset for partition, offset in self._uncommitted.items() if partition in partitions}
+        self.next_offsets = {partition: offset for partition, offset in self.next_offsets.items() if partition in partitions}
+        if self._in_hand is not None and self._in_hand[0] is not None and self._in_hand[0].partition not in partitions:
             self._in_hand = None, self._in_hand[1]
 
     def due(self) -> dict[int, int]:

@@ -1,0 +1,88 @@
+"""A broker of our own over real sockets, and flags to put on it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import NewTopic
+
+from schemas.codec import encode
+from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from stream.embedded import running_broker
+from stream.subscribe import Subscription, subscribe
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make_flag(number: int = 0, **changed: Any) -> Flag:  # noqa: ANN401 (one field's value each)
+    """A flag whose id is `flag-<number>`."""
+    fields: dict[str, Any] = {
+        "id": f"flag-{number}",
+        "kind": "message",
+        "event": EventRef(topic="messages", partition=0, offset=number, id=f"m{number}"),
+        "entity": f"user-{number % 7}",
+        "occurred_at": NOW,
+        "flagged_at": NOW,
+        "labels": (LabelScore(name="spam", score=0.9, threshold=0.8, severity="low"),),
+        "decision": "review",
+        "tier": "moderation",
+        "provenance": Provenance(model="m", policy="p"),
+    }
+    return Flag(**{**fields, **changed})
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running.address
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def prefix(broker: str) -> str:
+    """A prefix under which an empty flags topic of 2 partitions exists."""
+    chosen = f"t{next(_numbers)}."
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    try:
+        admin.create_topics([NewTopic(f"{chosen}flags", 2, 1)])
+    finally:
+        admin.close()
+    return chosen
+
+
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def publish(broker: str, prefix: str) -> Iterator[Publish]:
+    """Publishes flags, or raw bytes, keyed by entity, with record times if wanted."""
+    producer = KafkaProducer(bootstrap_servers=broker, linger_ms=5)
+
+    def send(*records: Flag | bytes, timestamp_ms: int | None = None) -> None:
+        for record in records:
+            key, value = (None, record) if isinstance(record, bytes) else (record.entity.encode(), encode(record))
+            producer.send(f"{prefix}flags", value=value, key=key, timestamp_ms=timestamp_ms)
+        producer.flush()
+
+    yield send
+    producer.close()
+
+
+Open = Callable[..., Subscription]
+
+
+@pytest.fixture
+def open_one(broker: str, prefix: str) -> Open:
+    """`subscribe` on this test's topic; the loop ends after half a second of silence."""
+
+    def build(**options: Any) -> Subscription:  # noqa: ANN401 (options of subscribe)
+        return subscribe(**{"broker": broker, "prefix": prefix, "idle_timeout_s": 0.5, **options})
+
+    return build
