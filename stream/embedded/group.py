@@ -55,7 +55,7 @@ class Group:
         self.members = Roster(on_silence=lambda member: self._remove(member, why="expired"))
         self._settings = settings
         self._timer: asyncio.TimerHandle | None = None
-        self._gathering = False  # a group's first members are waited for a moment
+        self._gather_until = 0.0  # a group's first members are waited for: a moment after each, and so long at most
         self._loop = asyncio.get_running_loop()
 
     # -- requests
@@ -193,24 +193,30 @@ class Group:
 
     def _prepare(self) -> None:
         """Begins the join phase."""
-        self._gathering = self.state is State.EMPTY
-        self.state = State.PREPARING
+        first, self.state = self.state is State.EMPTY, State.PREPARING
         for member in self.members:
             member.answer_sync(RefusedError(ErrorCode.REBALANCE_IN_PROGRESS))
-        wait_s = self._settings.initial_rebalance_delay_s if self._gathering else self._rebalance_timeout_s()
-        self._after(wait_s, self._complete)
+        if first:
+            self._gather_until = self._loop.time() + self._rebalance_timeout_s()
+        else:
+            self._after(self._rebalance_timeout_s(), self._complete)
         self._complete_if_all_joined()
 
     def _rebalance_timeout_s(self) -> float:
         return max((each.about.rebalance_timeout_ms for each in self.members), default=0) / 1000
 
     def _complete_if_all_joined(self) -> None:
-        if not (self._gathering and len(self.members)) and all(each.joining is not None for each in self.members):
+        if not all(each.joining is not None for each in self.members):
+            return
+        more_s = min(self._settings.initial_rebalance_delay_s, self._gather_until - self._loop.time())
+        if more_s > 0 and len(self.members):
+            self._after(more_s, self._complete)
+        else:
             self._complete()
 
     def _complete(self) -> None:
         """Ends the join phase with those who have joined; static members may be late until their session ends."""
-        self._gathering = False
+        self._gather_until = 0.0
         self._after(None)
         for member in self.members:
             if member.joining is None and not member.about.instance_id:

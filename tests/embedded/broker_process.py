@@ -1,0 +1,12 @@
+"""Runs a broker until it is killed: `python broker_process.py DIR PORT FSYNC`; prints `ready HOST:PORT`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from stream.embedded import BrokerSettings, serve
+
+if __name__ == "__main__":
+    folder, port, fsync = sys.argv[1:4]
+    settings = BrokerSettings(fsync=fsync, segment_bytes=1 << 20)  # type: ignore[arg-type]
+    asyncio.run(serve(Path(folder), port=int(port), settings=settings, on_ready=lambda address: sys.stderr.write(f"ready {address}\n")))
