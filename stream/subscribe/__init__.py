@@ -63,8 +63,8 @@ def subscribe(
 
     `on_poison` gets what is no flag (default: a warning without its content). `on_assigned` and `on_revoked` get partition
     numbers, called in the client's own thread or task: they should be quick. With `idle_timeout_s` the loop ends when
-    nothing came for so long. `client` holds further options of the Kafka client, among them `security_protocol`,
-    `ssl_context`, `sasl_mechanism`, `sasl_plain_username` and `sasl_plain_password`.
+    nothing came for so long. Broker, prefix and how to log in come from the settings where they are not given; `client`
+    holds further options of the Kafka client (kafka-python's for a `for`, aiokafka's for an `async for`).
 
     Raises `UsageError` for wrong arguments, and in the loop `BrokerError` when the broker does not answer or refuses."""
     if topic in BY_NAME and not issubclass(BY_NAME[topic].payload, Flag):
@@ -72,10 +72,11 @@ def subscribe(
     if dedupe_window < 0:
         raise UsageError("dedupe_window must not be negative")
     resolved = settings.load({"broker": broker, "prefix": prefix})
+    resolved.need_broker()
     names = Names(resolved.prefix)
     return Subscription(
         Plan(
-            broker=resolved.need_broker(),
+            settings=resolved,
             topic=names.wire(topic),
             group=None if group is None else names.wire(group),
             wanted=Filter.of(

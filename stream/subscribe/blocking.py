@@ -12,7 +12,9 @@ from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetada
 from kafka.errors import KafkaError
 
 from schemas.flag import Flag
+from stream.clients import kafka_python_options
 from stream.errors import BrokerError
+from stream.settings import Settings
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
     CONNECT_TIMEOUT_S,
@@ -31,7 +33,7 @@ log = structlog.get_logger(__name__)
 CLOSE_TIMEOUT_S = 5.0
 
 
-def connect(broker: str, **options: Any) -> KafkaConsumer:  # noqa: ANN401 (kafka-python's own keyword arguments)
+def connect(settings: Settings, **options: Any) -> KafkaConsumer:  # noqa: ANN401 (kafka-python's own keyword arguments)
     """A consumer that never commits by itself. Raises `BrokerError` when no broker answers."""
     chosen = {
         "client_id": "flagstream",
@@ -45,12 +47,13 @@ def connect(broker: str, **options: Any) -> KafkaConsumer:  # noqa: ANN401 (kafk
         "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
         "reconnect_backoff_max_ms": 2_000,
         "bootstrap_timeout_ms": int(CONNECT_TIMEOUT_S * 1000),
+        **kafka_python_options(settings),
         **options,
     }
     try:
-        return KafkaConsumer(bootstrap_servers=broker.split(","), **chosen)
+        return KafkaConsumer(**chosen)
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
+        raise BrokerError(f"no Kafka broker answers at {settings.broker}: is it running, and is the address right?") from error
 
 
 def offsets_at(consumer: KafkaConsumer, tps: list[TopicPartition], start: str | datetime) -> dict[TopicPartition, int]:
@@ -75,7 +78,7 @@ class BlockingReader:
         self._stopping = self._closed = self._rejoining = False
         self._start_due = plan.start != "committed"
         self._committed_s = self._polled_s = self._looked_s = time.monotonic()
-        self._consumer = connect(plan.broker, group_id=plan.group, **plan.client)
+        self._consumer = connect(plan.settings, group_id=plan.group, **plan.client)
         if plan.group is not None:
             self._consumer.subscribe([plan.topic], listener=_Listener(self))
 
@@ -113,7 +116,7 @@ class BlockingReader:
                 records = self._poll()
             except KafkaError as error:
                 if not getattr(error, "retriable", False):
-                    raise BrokerError(f"the broker at {self._plan.broker} refuses: {type(error).__name__}: {error}") from error
+                    raise BrokerError(f"the broker at {self._plan.settings.broker} refuses: {type(error).__name__}: {error}") from error
                 log.warning("subscribe.retry", error=type(error).__name__)
                 time.sleep(POLL_S)
                 continue

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.flag import Flag
+from stream.clients import aiokafka_options
 from stream.errors import BrokerError
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
@@ -42,8 +43,8 @@ class AsyncReader:
         self._start_due = plan.start != "committed"
         self._committed_s = self._polled_s = self._looked_s = time.monotonic()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=plan.broker,
             **{
+                **aiokafka_options(plan.settings),
                 "client_id": "flagstream",
                 "group_id": plan.group,
                 "enable_auto_commit": False,
@@ -63,7 +64,7 @@ class AsyncReader:
             await asyncio.wait_for(self._consumer.start(), CONNECT_TIMEOUT_S)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise BrokerError(f"no Kafka broker answers at {self._plan.broker}: is it running, and is the address right?") from error
+            raise BrokerError(f"no Kafka broker answers at {self._plan.settings.broker}: is it running, and is the address right?") from error
         if self._plan.group is not None:
             self._consumer.subscribe([self._plan.topic], listener=_Listener(self))
 
@@ -102,7 +103,7 @@ class AsyncReader:
                 records = await self._poll(timeout_s=POLL_S, limit=POLL_RECORDS)
             except KafkaError as error:
                 if not getattr(error, "retriable", False):
-                    raise BrokerError(f"the broker at {self._plan.broker} refuses: {type(error).__name__}: {error}") from error
+                    raise BrokerError(f"the broker at {self._plan.settings.broker} refuses: {type(error).__name__}: {error}") from error
                 log.warning("subscribe.retry", error=type(error).__name__)
                 await asyncio.sleep(POLL_S)
                 continue

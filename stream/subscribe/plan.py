@@ -11,6 +11,7 @@ import structlog
 
 from schemas.codec import Malformed
 from stream.errors import UsageError
+from stream.settings import Settings
 from stream.subscribe.filters import Filter
 
 log = structlog.get_logger(__name__)
@@ -38,7 +39,7 @@ KEEPALIVE_S = 1.0
 class Plan:
     """`topic` and `group` are names on the wire; a `start` that is a time is in UTC."""
 
-    broker: str
+    settings: Settings
     topic: str
     group: str | None
     wanted: Filter

@@ -1,0 +1,116 @@
+"""Files as rows: JSON Lines, CSV and Parquet, a row at a time, whatever their size."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from pydantic_core import from_json
+
+from stream.errors import UsageError
+
+STANDARD_INPUT = Path("-")
+PARQUET_BATCH = 1_000
+PARQUET = frozenset({".parquet", ".pq"})
+
+
+class Row(NamedTuple):
+    """Row `number` (from 1) of a file: its `fields`, or `fault` where it has none that can be read. `raw` is the line of a JSON
+    Lines file, None for a table; `table` rows have columns, not the fields of a record."""
+
+    number: int
+    raw: bytes | None
+    fields: dict[str, Any] | None
+    fault: str = ""
+
+    @property
+    def table(self) -> bool:
+        """Whether the row is one of a table."""
+        return self.raw is None
+
+
+def read(path: Path) -> Iterator[Row]:
+    """The rows of `path` (`-`: JSON Lines from standard input), told apart by the name's ending. Raises `UsageError`."""
+    if path.suffix.lower() in PARQUET:
+        return _parquet(path)
+    return _csv(path) if path.suffix.lower() == ".csv" else json_lines(path)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes. Raises `UsageError`."""
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def json_lines(path: Path) -> Iterator[Row]:
+    """The lines of `path` that are not blank."""
+    with opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            raw = line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")
+            if raw.strip():
+                yield parsed(number, raw)
+
+
+def parsed(number: int, raw: bytes) -> Row:
+    """One line, read as a JSON object if it is one."""
+    try:
+        fields = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        return Row(number, raw, None, "not JSON")
+    return Row(number, raw, fields) if isinstance(fields, dict) else Row(number, raw, None, "not a JSON object")
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(16 * 1024 * 1024)
+    with opened(path) as file:
+        lines = (line.decode("utf-8-sig" if number == 0 else "utf-8", "replace") for number, line in enumerate(file))
+        try:
+            for number, fields in enumerate(csv.DictReader(lines), start=1):
+                yield Row(number, None, {name: value for name, value in fields.items() if name and value not in (None, "")})
+        except csv.Error as error:
+            raise UsageError(f"{path}: no CSV: {error}") from error
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{path}: reading Parquet needs the extra `parquet`: pip install 'flagstream[parquet]'") from error
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    number = 0
+    with file:
+        for batch in file.iter_batches(batch_size=PARQUET_BATCH):
+            for fields in batch.to_pylist():
+                number += 1
+                yield Row(number, None, {name: _plain(value) for name, value in fields.items() if not _missing(value)})
+
+
+def _missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (any column type)
+    if isinstance(value, datetime) and type(value) is not datetime:
+        # Columns of nanoseconds come as a subclass where pandas is installed.
+        return datetime(
+            value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo
+        )
+    return value
