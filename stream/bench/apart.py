@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +16,8 @@ from stream.bench.job import Drained, Job
 from stream.errors import StreamError
 
 TIMEOUT_S = 600.0
+ENDLESS = 2**62
+LOG = "contender.log"
 
 
 class Contender(Protocol):
@@ -23,8 +27,7 @@ class Contender(Protocol):
     NAME: str
     WHAT: str
 
-    @staticmethod
-    def drain(job: Job) -> Drained:
+    def drain(self, job: Job) -> Drained:
         """Drain the backlog of `job`; all that it caused is acknowledged when this returns. Its clock runs from the first
         record in hand."""
         ...
@@ -39,16 +42,46 @@ def last_core() -> int | None:
 def drain_apart(contender: Contender, job: Job) -> Drained:
     """What `contender` needed for `job`, in its own process. Raises `StreamError` with the last line that the process said
     when it fails."""
-    result = Path(job.folder) / "result.json"
-    log = Path(job.folder) / "contender.log"
-    command = [sys.executable, "-m", "stream.bench.child", contender.__name__, json.dumps(asdict(job)), str(result)]
-    with log.open("ab") as sink, subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=True) as process:
+    with _process(contender, job) as process:
         try:
-            code = process.wait(TIMEOUT_S)
+            process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return _result(contender, job, process)
+
+
+@contextmanager
+def serving_apart(contender: Contender, job: Job) -> Iterator[None]:
+    """`contender` at work on what comes, in its own process, for as long as the context lasts; `job.events` is ignored.
+    Raises `StreamError` when it ended before."""
+    with _process(contender, replace(job, events=ENDLESS)) as process:
+        try:
+            yield
+            if process.poll() is not None:
+                _result(contender, job, process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _process(contender: Contender, job: Job) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "stream.bench.child", contender.__name__, json.dumps(asdict(job)), str(_result_file(job))]
+    with (Path(job.folder) / LOG).open("ab") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=sink, start_new_session=True)
+        try:
+            yield process
         finally:
             if process.poll() is None:
                 process.kill()
-    if code != 0 or not result.exists():
-        lines = log.read_text(errors="replace").strip().splitlines()
-        raise StreamError(f"the contender {contender.NAME} failed: {lines[-1] if lines else f'exit code {code}'}")
-    return Drained(**json.loads(result.read_text()))
+            process.wait()
+
+
+def _result_file(job: Job) -> Path:
+    return Path(job.folder) / "result.json"
+
+
+def _result(contender: Contender, job: Job, process: subprocess.Popen[bytes]) -> Drained:
+    if process.returncode != 0 or not _result_file(job).exists():
+        lines = (Path(job.folder) / LOG).read_text(errors="replace").strip().splitlines()
+        raise StreamError(f"the contender {contender.NAME} failed: {lines[-1] if lines else f'exit code {process.returncode}'}")
+    return Drained(**json.loads(_result_file(job).read_text()))

@@ -15,7 +15,7 @@ from stream.traffic.messages import Chat
 from stream.traffic.transactions import transactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SETS = ("jigsaw", "davidson", "dynahate", "sms_spam", "edos")
+SETS = ("davidson", "dynahate", "measuring_hate", "sms_spam", "edos")
 """Data sets of which the `test` part gives texts: comments, posts and short messages."""
 DISTINCT = 20_000
 _ID = re.compile(rb'"id":"[^"]*"')
@@ -30,7 +30,7 @@ def texts(count: int, *, seed: int = 1, data_dir: Path | None = None) -> list[st
     if folder is not None and all((folder / "moderation" / f"{name}.parquet").exists() for name in SETS):
         return _from_sets(folder / "moderation", count)
     chat = Chat(seed)
-    return [" ".join(chat.write(START)[0].text for _ in range(2 + number % 5)) for number in range(count)]
+    return [" ".join(chat.write(START)[0].text for _ in range(1 + number % 3)) for number in range(count)]
 
 
 def _from_sets(folder: Path, count: int) -> list[str]:

@@ -18,6 +18,7 @@ from schemas.transaction import Transaction
 from stream import load
 from stream.bench.corpus import transaction_bodies
 from stream.settings import Settings
+from stream.settings import load as load_settings
 
 BATCH = 512
 CARDS = 500
@@ -30,7 +31,7 @@ def run_fraud(*, transactions: int = 20_000, rounds: int = 3, settings: Settings
 
     `*_us` are µs a transaction of the parts: reading the payload, the card's past from bytes and back, features, the
     model; `other_us` is what is left of the whole. Raises `UsageError` when the model cannot be used."""
-    resolved = settings or Settings()
+    resolved = settings or load_settings()
     policy = load.load_policy(resolved)
     bundle, model = load.fraud_model(resolved)
     bodies = transaction_bodies(transactions, cards=CARDS)

@@ -14,11 +14,10 @@ from stream.bench.drains import flagstream, raw_aiokafka, stock_faust
 from stream.bench.job import KINDS, TOPICS, Drained, Job, Kind
 from stream.bench.stage import Stage, stage
 from stream.errors import UsageError
-from stream.settings import Settings
+from stream.settings import load
 
 EVENTS: dict[Kind, int] = {"passthrough": 200_000, "message": 5_000, "transaction": 20_000}
 STOCK_EVENTS = 10_000
-PEER_EVENTS = 100_000
 OUTPUT = "verdicts"
 """The topic of the table that the copying peers write to: it has as many partitions as the others, and no agent reads it."""
 
@@ -37,7 +36,7 @@ def run_stream(
         made = transaction_events(count) if kind == "transaction" else message_events(count)
         staged.fill(TOPICS[kind], made)
         drained: dict[str, list[Drained]] = {one.NAME: [] for one in (flagstream, raw_aiokafka, stock_faust)}
-        wanted = expected(kind, staged, Settings(broker=staged.broker, prefix=staged.prefix))
+        wanted = expected(kind, staged, load())
         counted = NOTHING
         for number in range(rounds):
             order: Sequence[Contender] = (flagstream, raw_aiokafka, stock_faust)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -21,7 +20,7 @@ from stream.bench.job import TOPICS, Drained, Job, Meter
 from stream.bench.passthrough import PassthroughAgent
 from stream.names import Names
 from stream.publisher import new_producer
-from stream.settings import Settings
+from stream.settings import Settings, load
 from stream.worker import registrations
 
 NAME = "flagstream"
@@ -67,10 +66,12 @@ def drain(job: Job) -> Drained:
 
 
 def settings_of(job: Job) -> Settings:
-    """The worker's settings for `job`."""
-    return Settings(
-        broker=job.broker, prefix=job.prefix, group=job.group, state_dir=Path(job.folder), state_store=job.state_store,
-        policy=None if job.policy is None else Path(job.policy), web_port=0,
+    """The worker's settings for `job`; what it does not say is as for any worker here."""
+    return load(
+        {
+            "broker": job.broker, "prefix": job.prefix, "group": job.group, "state_dir": job.folder, "state_store": job.state_store,
+            "policy": job.policy, "web_port": 0,
+        }
     )
 
 
@@ -83,7 +84,7 @@ async def drain_with(registered: Registration, job: Job, settings: Settings) -> 
     partitions = topics.partition_counts(job.broker, names)
     if registered.stateful:
         topics.create_changelog(job.broker, topics.changelog_name(names, job.group, HISTORIES), partitions[registered.topic])
-    producer = new_producer(job.broker)
+    producer = new_producer(settings)
     await producer.start()
     app = build_app(settings, [clocked], producer, partitions=partitions)
     starting = asyncio.create_task(app.start())
@@ -101,7 +102,7 @@ async def acknowledged(app: faust.App, source: str, events: int) -> None:
     """Wait until `events` records of `source` are acknowledged."""
     transport: Any = app.transport
     lane = transport.lanes[source]
-    while sum(done_of(lane).values()) < events:
+    while sum(done_of(lane).values()) < events:  # noqa: ASYNC110 (another's progress, which nothing announces)
         await asyncio.sleep(POLL_S)
 
 

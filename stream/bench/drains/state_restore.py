@@ -28,13 +28,14 @@ def drain(job: Job) -> Drained:
 
 async def _drain(job: Job) -> Drained:
     meter = Meter()
+    settings = settings_of(job)
     names = Names(job.prefix)
     partitions = topics.partition_counts(job.broker, names)
     changelog = topics.changelog_name(names, job.group, HISTORIES)
-    producer = new_producer(job.broker)
+    producer = new_producer(settings)
     await producer.start()
     registered = Registration("transactions", lambda state: KeeperAgent(state or {}), 1, stateful=True)
-    app = build_app(settings_of(job), [registered], producer, partitions=partitions)
+    app = build_app(settings, [registered], producer, partitions=partitions)
     transport: Any = app.transport
     apply = transport.restores[changelog]
     restored = 0
@@ -48,7 +49,7 @@ async def _drain(job: Job) -> Drained:
     transport.restores[changelog] = counted
     starting = asyncio.create_task(app.start())
     try:
-        while restored < job.events:
+        while restored < job.events:  # noqa: ASYNC110 (counted in a callback that must stay cheap)
             await asyncio.sleep(POLL_S)
         return meter.end(restored)
     finally:

@@ -1,0 +1,57 @@
+"""`bench text`: texts a second on one thread, beside a plain transformers pipeline and the bare session."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from stream import load
+from stream.bench import corpus
+from stream.bench.scorers import ceiling, flagstream, transformers_pipeline
+from stream.settings import Settings
+from stream.settings import load as load_settings
+
+
+def run_text(
+    *, texts: int = 1_000, rounds: int = 3, data_dir: Path | None = None, settings: Settings | None = None
+) -> dict[str, Any]:
+    """Figures of scoring `texts` texts on one thread; the contenders take turns for `rounds` rounds, and a ratio is the median
+    of its rounds. Texts are those of `corpus.texts`. Raises `UsageError` when the model cannot be used."""
+    # Before any tokenizer is made: one thread is one thread.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    bundle = load.load_bundle(settings or load_settings(), "message")
+    chosen = corpus.texts(texts, data_dir=data_dir)
+    with_hf = transformers_pipeline.available()
+    works: dict[str, Callable[[], int]] = {one.NAME: one.prepare(bundle, chosen) for one in (flagstream, ceiling)}
+    if with_hf:
+        works[transformers_pipeline.NAME] = transformers_pipeline.prepare(bundle, chosen)
+    for work in works.values():
+        work()
+    rates: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(rounds):
+        for name in works if number % 2 == 0 else reversed(works):
+            rates[name].append(_rate(works[name]))
+    ours, bare = rates[flagstream.NAME], rates[ceiling.NAME]
+    hf = rates.get(transformers_pipeline.NAME)
+    return {
+        "texts_per_s": round(median(ours), 1),
+        "hf_texts_per_s": None if hf is None else round(median(hf), 1),
+        "ratio_hf": None if hf is None else round(median(a / b for a, b in zip(ours, hf, strict=True)), 2),
+        "ceiling_texts_per_s": round(median(bare), 1),
+        "efficiency": round(median(a / b for a, b in zip(ours, bare, strict=True)), 3),
+        "tokens_mean": round(ceiling.tokens(bundle, chosen), 1),
+        "model": f"{bundle.card.name} {bundle.digest}",
+        "cores": 1,
+        "texts": texts,
+        "rounds": rounds,
+    }
+
+
+def _rate(work: Callable[[], int]) -> float:
+    began_s = time.perf_counter()
+    count = work()
+    return count / (time.perf_counter() - began_s)
