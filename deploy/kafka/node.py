@@ -56,9 +56,7 @@ class Node:
             return
         command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._file)]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=FORMAT_TIMEOUT_S, env=self._environ
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=FORMAT_TIMEOUT_S, env=self._environ)
         except subprocess.TimeoutExpired as error:
             raise KafkaStartError(f"Kafka's data folder was not formatted in {FORMAT_TIMEOUT_S:.0f} s") from error
         if done.returncode != 0:

@@ -22,6 +22,8 @@ class Code(IntEnum):
     CORRUPT_MESSAGE = 2
     UNKNOWN_TOPIC_OR_PARTITION = 3
     MESSAGE_TOO_LARGE = 10
+    COORDINATOR_LOAD_IN_PROGRESS = 14
+    COORDINATOR_NOT_AVAILABLE = 15
     INVALID_TOPIC = 17
     INVALID_REQUIRED_ACKS = 21
     ILLEGAL_GENERATION = 22
@@ -29,6 +31,7 @@ class Code(IntEnum):
     INVALID_GROUP_ID = 24
     UNKNOWN_MEMBER_ID = 25
     INVALID_SESSION_TIMEOUT = 26
+    REBALANCE_IN_PROGRESS = 27
     UNSUPPORTED_VERSION = 35
     TOPIC_ALREADY_EXISTS = 36
     INVALID_PARTITIONS = 37
@@ -95,8 +98,9 @@ class Client(Protocol):
         """Write with acks=all; the records' offsets."""
         ...
 
-    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest") -> list[Record]:
-        """`count` records from `start` on, without a group; fewer after `TIMEOUT_S`."""
+    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest", committed: bool = False) -> list[Record]:
+        """`count` records from `start` on, without a group; fewer after `TIMEOUT_S`. With `committed` none of a transaction
+        that was not."""
         ...
 
     def offset_at(self, topic: str, timestamp_ms: int, *, partition: int = 0) -> int | None:
@@ -119,9 +123,11 @@ class Client(Protocol):
 class AdminClient(Client, Protocol):
     """A client that also administers."""
 
-    def create_topic(
-        self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None
-    ) -> None: ...
+    def transact(self, transaction: str, topic: str, records: Sequence[Record], *, commit: bool = True) -> None:
+        """Write all or nothing under this transactional id; nothing where not `commit`."""
+        ...
+
+    def create_topic(self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None) -> None: ...
 
     def delete_topic(self, topic: str) -> None: ...
 

@@ -6,13 +6,14 @@ from contextlib import ExitStack
 import pytest
 
 from tests.brokers.fixtures import BrokerName
+from tests.conformance import wire
 from tests.conformance.client import AdminClient, Client, Member
 from tests.conformance.clients.aiokafka_client import Aiokafka
 from tests.conformance.clients.confluent import Confluent
 from tests.conformance.clients.kafka_python import KafkaPython
 from tests.conformance.clients.kcat import Kcat, installed
 from tests.conformance.differences import differences
-from tests.conformance.scene import Join, MakeTopic, partitions_of, until
+from tests.conformance.scene import Join, MakeTopic, until
 
 ADMIN_CLIENTS: tuple[type[AdminClient], ...] = (Aiokafka, KafkaPython, Confluent)
 CLIENTS: tuple[type[Client], ...] = (*ADMIN_CLIENTS, Kcat)
@@ -57,7 +58,14 @@ def admin(broker: str) -> Iterator[AdminClient]:
 
 
 @pytest.fixture
-def make_topic(admin: AdminClient, unique: Callable[[str], str]) -> MakeTopic:
+def connection(broker: str) -> Iterator[wire.Connection]:
+    """A connection without a client."""
+    with wire.Connection(broker) as made:
+        yield made
+
+
+@pytest.fixture
+def make_topic(broker: str, admin: AdminClient, unique: Callable[[str], str]) -> MakeTopic:
     count = 0
 
     def make(*, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
@@ -65,7 +73,9 @@ def make_topic(admin: AdminClient, unique: Callable[[str], str]) -> MakeTopic:
         count += 1
         name = unique(f"topic-{count}")
         admin.create_topic(name, partitions=partitions, configs=configs)
-        until(lambda: partitions_of(admin, name) == partitions)
+        # Metadata knows of a partition a moment before its leader takes requests.
+        with wire.Connection(broker) as connection:
+            until(lambda: all(wire.offset_at(connection, name, wire.LATEST, partition=n)[0] == 0 for n in range(partitions)))
         return name
 
     return make

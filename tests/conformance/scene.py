@@ -18,9 +18,7 @@ class MakeTopic(Protocol):
 class Join(Protocol):
     """Joins a group, until the test ends at the latest."""
 
-    def __call__(
-        self, client: Client, group: str, topic: str, *, instance: str | None = None, session_ms: int = 10_000
-    ) -> Member: ...
+    def __call__(self, client: Client, group: str, topic: str, *, instance: str | None = None, session_ms: int = 10_000) -> Member: ...
 
 
 def partitions_of(client: Client, topic: str) -> int:

@@ -39,7 +39,9 @@ def test_the_first_record_at_or_after_a_time_counts_where_times_go_back_and_fort
     assert client.offset_at(topic, AT_MS + 150) == 1
 
 
-def test_a_group_resumes_where_it_committed(client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
+def test_a_group_resumes_where_it_committed(
+    client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
+) -> None:
     topic, group = make_topic(), unique("group")
     admin.produce(topic, [Record(value=str(n).encode()) for n in range(4)])
     first = join(client, group, topic)
@@ -64,7 +66,9 @@ def test_a_group_that_never_committed_has_no_offsets(admin_client: AdminClient, 
     assert admin_client.committed(unique("nobody"), "messages") == {}
 
 
-def test_deleting_records_moves_a_new_groups_beginning(client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
+def test_deleting_records_moves_a_new_groups_beginning(
+    client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
+) -> None:
     topic = make_topic()
     admin.produce(topic, [Record(value=str(n).encode()) for n in range(5)])
     admin.delete_records(topic, 3)

@@ -97,15 +97,7 @@ def test_a_deleted_topic_is_gone_and_comes_back_empty(admin_client: AdminClient,
     admin_client.delete_topic(topic)
     until(lambda: topic not in admin_client.topics())
 
-    def created() -> bool:
-        try:
-            admin_client.create_topic(topic)
-        except Refused as refused:
-            assert refused.code == Code.TOPIC_ALREADY_EXISTS
-            return False
-        return True
-
-    until(created)
+    admin_client.create_topic(topic)
     until(lambda: partitions_of(admin_client, topic) == 1)
     assert admin_client.produce(topic, [Record(value=b"new")]) == [0]
     assert [each.value for each in admin_client.read(topic, 1)] == [b"new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +14,18 @@ from kafka.protocol.consumer import (
     HeartbeatResponse,
     JoinGroupRequest,
     JoinGroupResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from kafka.protocol.metadata import FindCoordinatorRequest, FindCoordinatorResponse
 from kafka.protocol.producer import InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from tests.conformance.client import TIMEOUT_S
+from tests.conformance.client import TIMEOUT_S, Code
+
+LATEST, EARLIEST = -1, -2
 
 
 class Connection:
@@ -110,10 +116,36 @@ def _produce(topic: str, records: bytes, acks: int, transaction: str | None) -> 
 
 def producer_id(connection: Connection, *, transaction: str | None = None) -> Any:
     """The answer to InitProducerId."""
-    request = InitProducerIdRequest(
-        transactional_id=transaction, transaction_timeout_ms=10_000, producer_id=-1, producer_epoch=-1
-    )
-    return connection.ask(request, InitProducerIdResponse, 4)
+    request = InitProducerIdRequest(transactional_id=transaction, transaction_timeout_ms=10_000, producer_id=-1, producer_epoch=-1)
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        answer = connection.ask(request, InitProducerIdResponse, 4)
+        # A broker that has just started fetches its block of ids first; every client tries again.
+        if answer.error_code not in (Code.COORDINATOR_LOAD_IN_PROGRESS, Code.COORDINATOR_NOT_AVAILABLE) or time.monotonic() > deadline_s:
+            return answer
+        time.sleep(0.05)
+
+
+def offset_at(connection: Connection, topic: str, timestamp_ms: int, *, partition: int = 0, version: int = 7) -> tuple[int, int, int]:
+    """Error code, offset and its timestamp, as ListOffsets answers."""
+    of_topic = ListOffsetsRequest.ListOffsetsTopic
+    asked = of_topic.ListOffsetsPartition(partition_index=partition, current_leader_epoch=-1, timestamp=timestamp_ms)
+    request = ListOffsetsRequest(replica_id=-1, isolation_level=0, topics=[of_topic(name=topic, partitions=[asked])])
+    part = connection.ask(request, ListOffsetsResponse, version).topics[0].partitions[0]
+    return part.error_code, part.offset, part.timestamp
+
+
+def coordinated(connection: Connection, group: str) -> str:
+    """The group's name, when the broker coordinates it: Apache Kafka makes its topic of offsets for the first group."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    request = FindCoordinatorRequest(key=group, key_type=0)
+    while (
+        connection.ask(request, FindCoordinatorResponse, 2).error_code
+        or heartbeat(connection, group, 1, "nobody") != Code.UNKNOWN_MEMBER_ID
+    ):
+        assert time.monotonic() < deadline_s, "no coordinator"
+        time.sleep(0.05)
+    return group
 
 
 def join(
@@ -129,7 +161,9 @@ def join(
     return connection.ask(request, JoinGroupResponse, version)
 
 
-def sync(connection: Connection, group: str, generation: int, member: str, *, instance: str | None = None, assign: Sequence[str] = ()) -> Any:
+def sync(
+    connection: Connection, group: str, generation: int, member: str, *, instance: str | None = None, assign: Sequence[str] = ()
+) -> Any:
     """The answer to SyncGroup; a leader assigns something to each of `assign`."""
     part = SyncGroupRequest.SyncGroupRequestAssignment
     request = SyncGroupRequest(

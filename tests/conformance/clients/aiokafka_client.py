@@ -98,7 +98,24 @@ class Aiokafka:
 
         return self._loop.run(send())
 
-    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest") -> list[Record]:
+    def transact(self, transaction: str, topic: str, records: Sequence[Record], *, commit: bool = True) -> None:
+        async def send() -> None:
+            producer = AIOKafkaProducer(bootstrap_servers=self._broker, transactional_id=transaction)
+            try:
+                await producer.start()
+                await producer.begin_transaction()
+                for each in records:
+                    await producer.send_and_wait(topic, value=each.value, key=each.key, partition=each.partition)
+                if commit:
+                    await producer.commit_transaction()
+                else:
+                    await producer.abort_transaction()
+            finally:
+                await producer.stop()
+
+        self._loop.run(send())
+
+    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest", committed: bool = False) -> list[Record]:
         async def fetch(consumer: AIOKafkaConsumer, tp: TopicPartition) -> list[Record]:
             if start == "earliest":
                 await consumer.seek_to_beginning(tp)
@@ -108,7 +125,7 @@ class Aiokafka:
                 consumer.seek(tp, start)
             return await _poll(consumer, count)
 
-        return self._with_consumer(topic, partition, fetch)
+        return self._with_consumer(topic, partition, fetch, committed=committed)
 
     def offset_at(self, topic: str, timestamp_ms: int, *, partition: int = 0) -> int | None:
         async def find(consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
@@ -133,9 +150,7 @@ class Aiokafka:
 
         return AiokafkaMember(self._loop, self._loop.run(begin()))
 
-    def create_topic(
-        self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None
-    ) -> None:
+    def create_topic(self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None) -> None:
         new = NewTopic(topic, partitions, replication, topic_configs=dict(configs or {}))
         for _, code, *text in self._ask(lambda admin: admin.create_topics([new])).topic_errors:
             _check(code, *text)
@@ -185,9 +200,15 @@ class Aiokafka:
 
         return self._loop.run(ask())
 
-    def _with_consumer(self, topic: str, partition: int, use: Callable[[AIOKafkaConsumer, TopicPartition], Coroutine[Any, Any, T]]) -> T:
+    def _with_consumer(
+        self, topic: str, partition: int, use: Callable[[AIOKafkaConsumer, TopicPartition], Coroutine[Any, Any, T]],
+        *, committed: bool = False,
+    ) -> T:  # fmt: skip
         async def work() -> T:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, fetch_max_wait_ms=100, enable_auto_commit=False)
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._broker, fetch_max_wait_ms=100, enable_auto_commit=False,
+                isolation_level="read_committed" if committed else "read_uncommitted",
+            )  # fmt: skip
             tp = TopicPartition(topic, partition)
             await consumer.start()
             try:

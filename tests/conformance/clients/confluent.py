@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient
+
+# What its admin module offers but does not export.
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start
 from tests.conformance.clients.polling import HEARTBEAT_MS, POLL_S, PollingMember
 from tests.conformance.clients.polling import Consumer as Consuming
 
-QUIET = {"log_level": 0}
+QUIET = 0
+"""syslog's emergencies: what goes wrong is in the answers."""
 
 
 @contextmanager
@@ -40,7 +45,7 @@ class Confluent:
     name = "confluent-kafka"
 
     def __init__(self, broker: str) -> None:
-        self._config = {"bootstrap.servers": broker, **QUIET}
+        self._config: dict[str, str | int | float | bool] = {"bootstrap.servers": broker, "log_level": QUIET}
         self._kept: AdminClient | None = None
 
     @property
@@ -62,22 +67,38 @@ class Confluent:
         offsets: dict[int, int] = {}
         errors: list[Any] = []
 
-        def delivered(index: int, error: Any, message: Any) -> None:
-            errors.extend([error] if error else [])
-            offsets[index] = message.offset()
+        def delivery(index: int) -> Callable[[Any, Any], None]:
+            def delivered(error: Any, message: Any) -> None:
+                errors.extend([error] if error else [])
+                offsets[index] = message.offset()
+
+            return delivered
 
         for index, each in enumerate(records):
             producer.produce(
                 topic, value=each.value, key=each.key, headers=list(each.headers), partition=each.partition,
-                timestamp=max(each.timestamp_ms, 0), on_delivery=lambda error, message, index=index: delivered(index, error, message),
+                timestamp=max(each.timestamp_ms, 0), on_delivery=delivery(index),
             )  # fmt: skip
         producer.flush(TIMEOUT_S)
         if errors:
             raise Refused(errors[0].code(), errors[0].str())
         return [offsets[index] for index in range(len(records))]
 
-    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest") -> list[Record]:
-        with self._consumer() as consumer:
+    def transact(self, transaction: str, topic: str, records: Sequence[Record], *, commit: bool = True) -> None:
+        producer = Producer({**self._config, "transactional.id": transaction})
+        with refusals():
+            producer.init_transactions(TIMEOUT_S)
+            producer.begin_transaction()
+            for each in records:
+                producer.produce(topic, value=each.value, key=each.key, partition=each.partition)
+            if commit:
+                producer.commit_transaction(TIMEOUT_S)
+            else:
+                producer.flush(TIMEOUT_S)
+                producer.abort_transaction(TIMEOUT_S)
+
+    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest", committed: bool = False) -> list[Record]:
+        with self._consumer(committed=committed) as consumer:
             at = {"earliest": -2, "latest": -1}[start] if isinstance(start, str) else start
             consumer.list_topics(topic, timeout=TIMEOUT_S)  # else the first look for a leader comes half a second late
             consumer.assign([TopicPartition(topic, partition, at)])
@@ -111,9 +132,7 @@ class Confluent:
             )
         )
 
-    def create_topic(
-        self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None
-    ) -> None:
+    def create_topic(self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None) -> None:
         answer(self._admin.create_topics([NewTopic(topic, partitions, replication, config=dict(configs or {}))]))
 
     def delete_topic(self, topic: str) -> None:
@@ -150,8 +169,13 @@ class Confluent:
         return {tp.partition: tp.offset for tp in found.topic_partitions if tp.topic == topic}
 
     @contextmanager
-    def _consumer(self) -> Iterator[Consumer]:
-        consumer = Consumer({**self._config, "group.id": "unused", "enable.auto.commit": False, "fetch.wait.max.ms": 100})
+    def _consumer(self, *, committed: bool = False) -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                **self._config, "group.id": "unused", "enable.auto.commit": False, "fetch.wait.max.ms": 100,
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
+            }
+        )  # fmt: skip
         try:
             yield consumer
         finally:
@@ -172,11 +196,11 @@ def _read(consumer: Consumer, count: int) -> list[Record]:
 
 
 def _consumed(consumer: Consumer, count: int) -> list[Record]:
-    messages = consumer.consume(count, POLL_S)
-    return [
-        Record(
-            key=each.key(), value=each.value(), headers=tuple(each.headers() or ()), timestamp_ms=each.timestamp()[1],
-            partition=each.partition(), offset=each.offset(),
-        )
-        for each in messages if each.error() is None
-    ]  # fmt: skip
+    return [_as_record(each) for each in consumer.consume(count, POLL_S) if each.error() is None]
+
+
+def _as_record(raw: Any) -> Record:
+    return Record(
+        key=raw.key(), value=raw.value(), headers=tuple(raw.headers() or ()), timestamp_ms=raw.timestamp()[1],
+        partition=raw.partition(), offset=raw.offset(),
+    )  # fmt: skip

@@ -63,8 +63,23 @@ class KafkaPython:
         finally:
             producer.close(timeout=0.5)
 
-    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest") -> list[Record]:
-        with self._assigned(topic, partition) as (consumer, tp):
+    def transact(self, transaction: str, topic: str, records: Sequence[Record], *, commit: bool = True) -> None:
+        producer = KafkaProducer(bootstrap_servers=self._broker, transactional_id=transaction, max_block_ms=int(TIMEOUT_S * 1000))
+        try:
+            with refusals():
+                producer.init_transactions()
+                producer.begin_transaction()
+                for each in records:
+                    producer.send(topic, value=each.value, key=each.key, partition=each.partition).get(timeout=TIMEOUT_S)
+                if commit:
+                    producer.commit_transaction()
+                else:
+                    producer.abort_transaction()
+        finally:
+            producer.close(timeout=0.5)
+
+    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest", committed: bool = False) -> list[Record]:
+        with self._assigned(topic, partition, committed=committed) as (consumer, tp):
             if start == "earliest":
                 consumer.seek_to_beginning(tp)
             elif start == "latest":
@@ -97,9 +112,7 @@ class KafkaPython:
             )
         )
 
-    def create_topic(
-        self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None
-    ) -> None:
+    def create_topic(self, topic: str, *, partitions: int = 1, replication: int = 1, configs: Mapping[str, str] | None = None) -> None:
         wanted = {"num_partitions": partitions, "replication_factor": replication, "configs": dict(configs or {})}
         with refusals():
             self.admin.create_topics({topic: wanted}, wait_for_metadata=True)
@@ -148,8 +161,11 @@ class KafkaPython:
         return {tp.partition: at.offset for tp, at in found.items() if tp.topic == topic}
 
     @contextmanager
-    def _assigned(self, topic: str, partition: int) -> Iterator[tuple[Any, TopicPartition]]:
-        consumer = KafkaConsumer(bootstrap_servers=self._broker, fetch_max_wait_ms=100, enable_auto_commit=False)
+    def _assigned(self, topic: str, partition: int, *, committed: bool = False) -> Iterator[tuple[Any, TopicPartition]]:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._broker, fetch_max_wait_ms=100, enable_auto_commit=False,
+            isolation_level="read_committed" if committed else "read_uncommitted",
+        )  # fmt: skip
         tp = TopicPartition(topic, partition)
         try:
             consumer.assign([tp])

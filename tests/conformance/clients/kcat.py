@@ -102,9 +102,7 @@ class Kcat:
         """kcat does not tell the offsets: they are looked up, and right while nobody else writes."""
         before = {each.partition: self._end(topic, each.partition) for each in records}
         for (partition, headers), group in groupby(records, key=lambda each: (each.partition, each.headers)):
-            lines = [
-                f"{(each.key or b'').decode()}{UNIT}{(each.value or b'').decode()}{RECORD}" for each in group
-            ]
+            lines = [f"{(each.key or b'').decode()}{UNIT}{(each.value or b'').decode()}{RECORD}" for each in group]
             extra = [part for name, value in headers for part in ("-H", f"{name}={(value or b'').decode()}")]
             self._run(
                 "-P", "-t", topic, "-p", str(partition), "-z", compression, "-K", UNIT, "-D", RECORD, "-Z", *extra,
@@ -117,10 +115,14 @@ class Kcat:
             before[each.partition] += 1
         return offsets
 
-    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest") -> list[Record]:
+    def read(self, topic: str, count: int, *, partition: int = 0, start: int | Start = "earliest", committed: bool = False) -> list[Record]:
         at = {"earliest": "beginning", "latest": "end"}[start] if isinstance(start, str) else str(start)
+        isolation = f"isolation.level=read_{'committed' if committed else 'uncommitted'}"
         member = KcatMember(
-            self._command("-C", "-t", topic, "-p", str(partition), "-o", at, "-c", str(count), "-f", FORMAT, "-X", "fetch.wait.max.ms=100", "-u")
+            self._command(
+                "-C", "-t", topic, "-p", str(partition), "-o", at, "-c", str(count), "-f", FORMAT, "-u",
+                "-X", isolation, "-X", "fetch.wait.max.ms=100",
+            )
         )  # fmt: skip
         try:
             return member.poll(count)
