@@ -108,14 +108,15 @@ def _played(frame: pd.DataFrame, ledger: Ledger, delay_ms: int) -> Iterator[tupl
     """(index, features) of each transaction, with every fraud's verdict in its place."""
     ids, accounts = frame["id"].astype(str).tolist(), frame["account"].astype(str).tolist()
     places, lands, currencies = (
-        frame[name].astype(str).where(frame[name].notna(), "").tolist() if name in frame else None for name in ("place", "country", "currency")
+        frame[name].astype(str).where(frame[name].notna(), "").tolist() if name in frame else None
+        for name in ("place", "country", "currency")
     )
     times, amounts, frauds = frame["at_ms"].tolist(), frame["amount"].tolist(), frame["fraud"].tolist()
     transactions = ((at, 1, index) for index, at in enumerate(times))
     verdicts = ((times[index] + delay_ms, 0, index) for index, fraud in enumerate(frauds) if fraud)
     for at, is_transaction, index in merge(transactions, verdicts):
         if not is_transaction:
-            ledger.judge(ids[index], known_ms=at, fraud=True)
+            ledger.judge(key64(ids[index]), known_ms=at, fraud=True)
             continue
         place = places[index] or None if places else None
         entry = Entry(
@@ -123,4 +124,4 @@ def _played(frame: pd.DataFrame, ledger: Ledger, delay_ms: int) -> Iterator[tupl
             key32(place) if place else NONE, key16(lands[index]) if lands and lands[index] else NONE,
         )
         yield index, ledger.row(accounts[index], place, entry)
-        ledger.add(ids[index], accounts[index], place, entry)
+        ledger.add(accounts[index], place, entry)

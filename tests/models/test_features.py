@@ -5,7 +5,7 @@ from math import isnan
 from statistics import mean, median, pstdev
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.entry import Entry, key16
@@ -161,6 +161,7 @@ def test_new_place_and_country(kind: str, mine: int, theirs: int, expected: floa
     assert isnan(value) if expected is None else value == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 60 * DAY_MS), st.integers(0, 10**6)), min_size=1, max_size=KEPT))
 def test_windows_are_exact_while_all_transactions_are_kept(ages: list[tuple[int, int]]) -> None:
     view = View(past(*ages), at())
@@ -168,6 +169,7 @@ def test_windows_are_exact_while_all_transactions_are_kept(ages: list[tuple[int,
         assert FEATURES[f"card_count_{name}"](view) == sum(age < length for age, _ in ages)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400))
 def test_windows_beyond_the_kept_ones_are_off_by_no_more_than_a_days_transactions(gap_minutes: int) -> None:
     history = EMPTY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle import ARTIFACTS, Bundle, file_sha256
@@ -63,6 +63,7 @@ def test_no_rows_give_no_scores(classifier: FraudClassifier) -> None:
     assert classifier.score(np.empty((0, len(classifier.features)), np.float32)).shape == (0,)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(width=32, allow_nan=True, allow_infinity=True), min_size=64, max_size=64))
 def test_any_row_gets_a_probability(classifier: FraudClassifier, values: list[float]) -> None:
     probability = classifier.score([values[: len(classifier.features)]])
@@ -142,6 +143,7 @@ def test_a_reason_is_given_where_it_holds(code: str) -> None:
     assert [reason.code for reason in reasons_of(CASES[code])] == [code]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(list(FEATURES)), st.floats(width=32)))
 def test_reasons_are_total_and_few(features: dict[str, float]) -> None:
     for reason in reasons_of(features):

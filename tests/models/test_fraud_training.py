@@ -12,12 +12,9 @@ pytest.importorskip("lightgbm", reason="the extra `train` is not installed")
 import pandas as pd
 
 from models.bundle import Bundle
-from models.entry import Entry, key64
 from models.errors import ModelError
-from models.features import vector
 from models.fraud import FraudClassifier
 from models.history import DAY_MS
-from models.ledger import Ledger
 from models.train import fraud, fraud_trees
 from models.train.fraud_protocol import HANDBOOK_WEEK, TEST_WEEKS, VALIDATION_WEEKS, card_precision, recall_at_fpr, split
 from models.train.fraud_settings import Columns, FraudTraining, Trees
@@ -202,23 +199,3 @@ def test_a_minimal_schema_leaves_the_rest_unknown_instead_of_zero(tmp_path: Path
     table = build(path, FraudTraining(columns=columns, terminals=True), names)
     assert table.rows[1, :2].tolist() == [pytest.approx(0.06), 1.0]
     assert np.isnan(table.rows[:, 2:]).all()
-
-
-def test_a_ledger_lets_a_verdict_count_from_its_own_time() -> None:
-    ledger = Ledger(vector(["terminal_frauds_30d", "card_known_frauds_30d"]))
-    first = Entry(0, key64("t"), 500, 1)
-    ledger.add("t", "card", "shop", first)
-    later = Entry(20 * DAY_MS, key64("u"), 500, 1)
-    assert ledger.row("card", "shop", later) == [0.0, 0.0]
-    assert ledger.judge("t", known_ms=9 * DAY_MS, fraud=True)
-    assert ledger.row("card", "shop", later) == [1.0, 1.0]
-    assert ledger.row("card", "shop", later._replace(at_ms=8 * DAY_MS)) == [0.0, 0.0]
-    assert not ledger.judge("never seen", known_ms=1, fraud=True)
-    assert ledger.judge("t", known_ms=10 * DAY_MS, fraud=False)
-    assert ledger.row("card", "shop", later) == [0.0, 0.0]
-
-
-def test_a_ledger_without_terminals_says_nothing_of_them() -> None:
-    ledger = Ledger(vector(["terminal_count_7d"]), terminals=False)
-    ledger.add("t", "card", "shop", Entry(0, 1, 500, 1))
-    assert np.isnan(ledger.row("card", "shop", Entry(DAY_MS, 2, 500, 1))[0])

@@ -5,7 +5,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.entry import Entry, key32, key64
@@ -39,12 +39,14 @@ def spaced(count: int, *, gap_ms: int = HOUR_MS, currency: int = EUR) -> list[En
     return [Entry(START + number * gap_ms, number + 1, 100 + number, currency) for number in range(count)]
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=120))
 def test_binary_form_gives_back_the_same_history(sequence: list[Entry]) -> None:
     history = folded(sequence)
     assert History.from_bytes(history.to_bytes()) == history
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=KEPT, unique_by=lambda entry: entry.id), st.randoms())
 def test_order_of_arrival_leaves_no_trace_while_all_are_kept(sequence: list[Entry], chance: random.Random) -> None:
     shuffled = list(sequence)
@@ -52,6 +54,7 @@ def test_order_of_arrival_leaves_no_trace_while_all_are_kept(sequence: list[Entr
     assert folded(shuffled).to_bytes() == folded(sequence).to_bytes()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.integers(33, 200))
 def test_order_of_arrival_leaves_no_trace_within_the_bound(seed: int, count: int) -> None:
     """Any order in which fewer than KEPT later transactions precede each one."""
@@ -117,6 +120,7 @@ def test_a_card_of_two_transactions_a_day_takes_about_1200_bytes() -> None:
     assert 1_000 < len(folded(sequence).to_bytes()) < 1_300
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=60), st.data())
 def test_damaged_bytes_are_refused(sequence: list[Entry], data: st.DataObject) -> None:
     raw = folded(sequence).to_bytes()
@@ -129,6 +133,7 @@ def test_damaged_bytes_are_refused(sequence: list[Entry], data: st.DataObject) -
         History.from_bytes(bytes(flipped))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_a_history_or_a_clear_error(raw: bytes) -> None:
     with contextlib.suppress(ModelError):
@@ -166,6 +171,7 @@ def test_any_identifier_has_a_key(strange: str) -> None:
     assert 0 < key32(strange) < 2**32
 
 
+@settings(deadline=None)
 @given(st.lists(entries, max_size=50), st.lists(st.tuples(st.integers(0, 2**40), st.integers(0, 2**64 - 1)), max_size=50))
 def test_a_terminal_comes_back_from_its_binary_form(sequence: list[Entry], rulings: list[tuple[int, int]]) -> None:
     terminal = Terminal(folded(sequence))
