@@ -26,7 +26,7 @@ class Chunk(NamedTuple):
     rows: Rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Results:
     """What a run found. `complete` is false when some part was not read to its end."""
 

@@ -14,36 +14,61 @@ from schemas.topics import BY_NAME
 from stream.errors import UsageError
 from stream.load import BUNDLES, load_policy
 from stream.names import Names
+from stream.replay.compare import compare
 from stream.replay.drive import Show, drive
+from stream.replay.evaluate import evaluate
 from stream.replay.fields import Fields
 from stream.replay.file import FileSource, open_file
 from stream.replay.judge import Judge, bundle_judge
 from stream.replay.part import Job
+from stream.replay.policies import read_policy
+from stream.replay.published import Published
 from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
 from stream.replay.results import Results, open_results
+from stream.replay.sides import FLAGS, by_flags, by_other_model, by_policy, what
 from stream.replay.summary import Summary
-from stream.replay.topic import TopicSource, open_topic
+from stream.replay.topic import TopicSource, open_topic, read_all
+from stream.replay.verdicts import read_verdicts
 from stream.replay.window import bound, span_ms
 from stream.settings import Settings
 
 WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
 """How much of the history before --since rebuilds the state, unless --warmup says otherwise."""
-FLAGS = "flags"
-"""The word after --against for the flags that were published."""
 
 
 def replay(settings: Settings, request: Request, *, show: Show = lambda _: None) -> Summary:
-    """Judge the history that `request` names and sum it up. `show` gets the progress. Ctrl-C ends it early with a summary
-    marked incomplete; the same request with `resume` goes on from there. Raises `StreamError`, of which `UsageError` when
-    something named is missing or wrong. Never writes to a topic."""
+    """Judge the history that `request` names, compare and evaluate as it asks, and sum it up. `show` gets the progress. Ctrl-C ends
+    it early with a summary marked incomplete; the same request with `resume` goes on from there. Raises `StreamError`, of which
+    `UsageError` when something named is missing or wrong. Never writes to a topic."""
     started_s = time.monotonic()
     kind = _kind(settings, request)
     policy = load_policy(settings)
     judge = bundle_judge(request.model or (settings.models or ARTIFACTS) / BUNDLES[kind], policy, kind)
-    results = run(settings, request, kind=kind, judge=judge, against=None, show=show)
+    against = what(request.against) if request.against is not None else None
+    other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
+    # What else was named is read first: a mistake should not show after an hour.
+    before_policy = read_policy(Path(request.against or "")) if against == "policy" else None
+    verdicts = None if request.verdicts is None else read_verdicts(settings, request.verdicts)
+    results = run(settings, request, kind=kind, judge=judge, against=other, show=show)
+    judged_s = time.monotonic() - started_s
+    before = None
+    if before_policy is not None:
+        before = by_policy(before_policy, judge.labels)
+    elif other is not None:
+        before = by_other_model(policy, other.labels, name=f"model {other.folder.name} ({other.model_digest})")
+    elif against == FLAGS:
+        topic = results.manifest.topic if request.topic is not None else None
+        published = Published.of(read_all(settings, Names(settings.prefix).wire(FLAGS)), kind=kind, topic=topic)
+        before = by_flags(published)
+    after = by_policy(policy, judge.labels, name=None if other is None else f"model {judge.folder.name} ({judge.model_digest})")
+    summary = Summary(
+        results=results, policy=policy, seconds=judged_s,
+        diff=None if before is None else compare(results, before, after),
+        evaluation=None if verdicts is None else evaluate(results, verdicts, policy),
+    )
     if request.flags is not None:
         results.write_flags(request.flags)
-    return Summary.of(results, seconds=time.monotonic() - started_s)
+    return summary
 
 
 def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, against: Judge | None, show: Show) -> Results:

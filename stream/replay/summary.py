@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
+from schemas.policy import Policy
+from stream.replay.compare import KINDS, Diff
+from stream.replay.evaluate import Evaluation
 from stream.replay.results import Results
 
 
@@ -14,17 +17,15 @@ class Summary:
     event that is neither in it nor among `dead_letters` was allowed."""
 
     results: Results
+    policy: Policy
     seconds: float
-
-    @classmethod
-    def of(cls, results: Results, *, seconds: float) -> Self:
-        """The summary of `results`, which took `seconds`."""
-        return cls(results=results, seconds=seconds)
+    diff: Diff | None = None
+    evaluation: Evaluation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
         tally, manifest = self.results.tally, self.results.manifest
-        return {
+        document = {
             "events": tally.events,
             "flags": tally.flags,
             "dead_letters": tally.dead_letters,
@@ -43,3 +44,10 @@ class Summary:
             "policy": manifest.policy,
             "run": str(self.results.folder),
         }
+        if self.diff is not None:
+            found = self.diff.to_json()
+            document |= {kind: found.pop(kind) for kind in KINDS}
+            document["against"] = found
+        if self.evaluation is not None:
+            document["quality"] = self.evaluation.to_json()
+        return document

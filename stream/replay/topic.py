@@ -89,11 +89,8 @@ def open_topic(
 
 
 def read_all(settings: Settings, topic: str) -> Iterator[list[RawRecord]]:
-    """The records of the whole topic, partition after partition; nothing where there is no such topic. Raises `BrokerError`."""
-    try:
-        source = open_topic(settings, topic)
-    except UsageError:
-        return
+    """The records of the whole topic, partition after partition. Raises as `open_topic` does."""
+    source = open_topic(settings, topic)
     for part in source.parts:
         yield from source.batches(part, size=4_000, begin=part.start)
 
