@@ -25,8 +25,6 @@ from stream.embedded.settings import BrokerSettings
 
 logger = structlog.get_logger(__name__)
 
-_READ_BUFFER = 1 << 20
-
 
 class EmbeddedBroker:
     """A broker over `data_dir`, from `start` to `stop`, or as an asynchronous context manager.
@@ -78,7 +76,7 @@ class EmbeddedBroker:
         self.faults.attach(self)
         self.cleanup = Cleanup(self.node)
         self.cleanup.start()
-        self._server = await asyncio.start_server(self.connections.accept, sock=listener, limit=_READ_BUFFER)
+        self._server = await asyncio.get_running_loop().create_server(self.connections.protocol, sock=listener)
         logger.info("broker.ready", address=self.address, topics=sum(1 for _ in self.node.topics))
 
     async def stop(self) -> None:

@@ -54,6 +54,7 @@ class Cleanup:
         node, now_ms = self._node, self._node.now_ms()
         for topic in node.topics:
             for log in topic.partitions:
+                await log.sealed()
                 log.producers.expire(now_ms - int(node.settings.producer_expiry_s * 1000))
                 roll_old(log, topic.config, now_ms=now_ms)
                 if topic.config.deleted:
@@ -63,6 +64,7 @@ class Cleanup:
         self._forget_groups(now_ms)
 
     async def _compact(self, log: PartitionLog, config: TopicConfig, *, now_ms: int) -> None:
+        await log.sealed()
         plan = self._plan(log, config, now_ms=now_ms)
         if plan is None:
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections.abc import Callable
 
 import structlog
 
@@ -12,7 +13,20 @@ from stream.embedded.wire import API_VERSIONS_KEY, Message, RequestHeader, frame
 
 logger = structlog.get_logger(__name__)
 
+_READ_BUFFER = 1 << 20
 _SMALL = 1 << 16  # frames below this are not counted against the memory that requests may take
+
+
+class Reader(asyncio.StreamReader):
+    """A stream reader that tells at once when the peer has ended the connection."""
+
+    on_end: Callable[[], None] | None = None
+
+    def feed_eof(self) -> None:
+        """Called by the transport."""
+        super().feed_eof()
+        if self.on_end is not None:
+            self.on_end()
 
 
 class Connection:
@@ -23,6 +37,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self.client_id = ""
+        self._waiting: asyncio.Task[None] | None = None
         peer = writer.get_extra_info("peername") or ("unknown", 0)
         self._host = str(peer[0])
 
@@ -43,6 +58,11 @@ class Connection:
     def cut(self) -> None:
         """Ends the connection at once, unsent bytes included."""
         self._writer.transport.abort()
+
+    def peer_gone(self) -> None:
+        """Ends the connection if its request waits for something to happen: nobody is there to be told."""
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def _serve_one(self) -> bool:
         settings = self._node.settings
@@ -95,12 +115,17 @@ class Connection:
         try:
             if api.name != "Produce" and (code := faults.failure_of(api.name)) is not None:
                 raise RefusedError(code)
+            if not api.waits:
+                return await api.answer(self._node, call)
+            self._waiting = asyncio.current_task()
             return await api.answer(self._node, call)
         except RefusedError as refused:
             response = refusal(api, call.request, refused)
             if response is None:
                 raise MalformedRequestError(f"{api.name}: {refused}") from refused
             return response
+        finally:
+            self._waiting = None
 
     async def _wrong_version(self, api: Api, header: RequestHeader) -> bool:
         logger.info("request.version_refused", api=api.name, version=header.version, client=header.client_id)
@@ -132,13 +157,19 @@ class Connections:
         self._node = node
         self._open: dict[Connection, asyncio.Task[None]] = {}
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def protocol(self) -> asyncio.StreamReaderProtocol:
+        """What asyncio attaches to a new connection."""
+        return asyncio.StreamReaderProtocol(Reader(limit=_READ_BUFFER), self._accept)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves a new connection in a task of its own, or turns it away."""
         if len(self._open) >= self._node.settings.max_connections:
             logger.warning("connection.rejected", reason="too many connections", open=len(self._open))
             writer.close()
             return
         connection = Connection(self._node, reader, writer)
+        assert isinstance(reader, Reader)
+        reader.on_end = connection.peer_gone
         task = self._open[connection] = asyncio.create_task(connection.serve())
         task.add_done_callback(lambda _: self._open.pop(connection))
 

@@ -34,6 +34,8 @@ class Api:
     to: int
     answer: Answer
     room: Message
+    waits: bool = False
+    """Whether the answer may wait for what other clients do."""
 
     @property
     def request(self) -> Message:
@@ -60,16 +62,16 @@ class Api:
 
 APIS: tuple[Api, ...] = (
     Api("Produce", 3, 8, api_records.produce, producer),
-    Api("Fetch", 4, 11, api_records.fetch, consumer),
+    Api("Fetch", 4, 11, api_records.fetch, consumer, waits=True),
     Api("ListOffsets", 1, 7, api_records.list_offsets, consumer),
     Api("Metadata", 0, 12, api_topics.metadata, metadata),
     Api("OffsetCommit", 2, 8, api_groups.offset_commit, consumer),
     Api("OffsetFetch", 1, 7, api_groups.offset_fetch, consumer),
     Api("FindCoordinator", 0, 3, api_cluster.find_coordinator, metadata),
-    Api("JoinGroup", 0, 8, api_groups.join_group, consumer),
+    Api("JoinGroup", 0, 8, api_groups.join_group, consumer, waits=True),
     Api("Heartbeat", 0, 4, api_groups.heartbeat, consumer),
     Api("LeaveGroup", 0, 5, api_groups.leave_group, consumer),
-    Api("SyncGroup", 0, 5, api_groups.sync_group, consumer),
+    Api("SyncGroup", 0, 5, api_groups.sync_group, consumer, waits=True),
     Api("DescribeGroups", 0, 5, api_groups.describe_groups, admin),
     Api("ListGroups", 0, 5, api_groups.list_groups, admin),
     Api("ApiVersions", 0, 4, api_versions, metadata),

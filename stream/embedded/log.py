@@ -136,6 +136,11 @@ class PartitionLog:
         self.rolled_ms = now_ms
         self._fd = self._open_active()
 
+    async def sealed(self) -> None:
+        """Returns once every segment but the active one is on the disk with its index, and may be rewritten."""
+        for sealing in tuple(self._sealing):
+            await asyncio.wrap_future(sealing)
+
     async def flushed(self) -> None:
         """Returns once everything appended before the call is on the disk; callers at the same time share a flush."""
         target = self.end
@@ -147,8 +152,7 @@ class PartitionLog:
     async def _flush(self) -> None:
         end, fd, loop = self.end, os.dup(self._fd), asyncio.get_running_loop()
         try:
-            for sealing in tuple(self._sealing):
-                await asyncio.wrap_future(sealing)
+            await self.sealed()
             await loop.run_in_executor(self._disk, os.fsync, fd)
             self._flushed = max(self._flushed, end)
         finally:

@@ -6,6 +6,7 @@ version does not know.
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from stream.embedded.errors import MalformedRequestError
@@ -58,7 +59,39 @@ def read_body(frame: bytes, header: RequestHeader, message: Message) -> Message:
         raise MalformedRequestError(f"{message.__name__} v{header.version}: {type(error).__name__}") from error
     if end > len(frame):
         raise MalformedRequestError(f"{message.__name__} v{header.version} is cut short")
+    _refuse_nulls(body, _request_parts(message, header.version))
     return body
+
+
+_Parts: TypeAlias = tuple[tuple[str, bool, "_Parts | None"], ...]
+
+
+@cache
+def _request_parts(message: Message, version: int) -> _Parts:
+    return _nullable_parts(message._struct, version)
+
+
+def _nullable_parts(struct_field: Message, version: int) -> _Parts:
+    """Fields of a message that can be null on the wire: name, whether they may be, and the same of their elements."""
+    parts = []
+    for field in struct_field.untagged_fields(version):
+        if field.is_array() or field.type_str in ("string", "bytes"):
+            nested = _nullable_parts(field.array_of, version) if field.is_struct_array() else None
+            parts.append((field.name, field.nullable_for_version_q(version), nested))
+    return tuple(parts)
+
+
+def _refuse_nulls(body: Message, parts: _Parts) -> None:
+    for name, may_be_null, nested in parts:
+        value = getattr(body, name)
+        if value is None:
+            if not may_be_null:
+                raise MalformedRequestError(f"{name} is null")
+        elif nested is not None:
+            for element in value:
+                _refuse_nulls(element, nested)
+        elif isinstance(value, list) and None in value:
+            raise MalformedRequestError(f"{name} holds a null")
 
 
 def _skip_tags(frame: bytes, at: int) -> int:

@@ -6,7 +6,12 @@ from pathlib import Path
 
 from stream.embedded import BrokerSettings, serve
 
+
+def tell(address: str) -> None:
+    sys.stderr.write(f"ready {address}\n")
+
+
 if __name__ == "__main__":
     folder, port, fsync = sys.argv[1:4]
     settings = BrokerSettings(fsync=fsync, segment_bytes=1 << 20)  # type: ignore[arg-type]
-    asyncio.run(serve(Path(folder), port=int(port), settings=settings, on_ready=lambda address: sys.stderr.write(f"ready {address}\n")))
+    asyncio.run(serve(Path(folder), port=int(port), settings=settings, on_ready=tell))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 ROOT = Path(__file__).parent.parent.parent
 TOPIC, PARTITIONS = "load", 4
@@ -63,6 +63,10 @@ def killable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Killabl
     broker.kill()
 
 
+def place_of(message: Any) -> tuple[int, int]:
+    return message.partition(), message.offset()
+
+
 class Load:
     """A producer that goes on through outages, and a group that commits what it has read; both remember what was acknowledged."""
 
@@ -84,9 +88,8 @@ class Load:
                 "linger.ms": 1,
                 "reconnect.backoff.max.ms": 100,
                 "retry.backoff.ms": 20,
-                "logger": None,
+                "log_level": 0,
             }
-            | {"log_level": 0}
         )
         number = 0
 
@@ -94,15 +97,13 @@ class Load:
             if error is not None:
                 self.errors.append(str(error))
             else:
-                self.acked[(message.partition(), message.offset())] = message.value()
+                self.acked[place_of(message)] = message.value()
 
         while not self._stop.is_set():
-            for _ in range(50):
+            for _ in range(50 if len(producer) < 2_000 else 0):
                 producer.produce(TOPIC, b"%d-" % number + b"x" * (number % 300), partition=number % PARTITIONS, callback=told)
                 number += 1
-            producer.poll(0.005)
-            if len(producer) > 2_000:
-                producer.poll(0.05)
+            producer.poll(0.01)
         assert producer.flush(30) == 0
         self.sent = number
 
@@ -113,7 +114,7 @@ class Load:
                 offset = self.committed[partition] + 1
                 try:
                     done = committer.commit(offsets=[TopicPartition(TOPIC, partition, offset)], asynchronous=False)
-                except Exception:  # the outage: what was not answered may or may not hold
+                except KafkaException:  # the outage: what was not answered may or may not hold
                     time.sleep(0.05)
                     continue
                 if done and done[0].error is None:
@@ -137,7 +138,7 @@ def stored(address: str) -> dict[tuple[int, int], bytes]:
     while len(found) < ends and time.monotonic() < deadline:
         for message in consumer.consume(5_000, 1.0):
             assert message.error() is None
-            found[(message.partition(), message.offset())] = message.value()
+            found[place_of(message)] = message.value() or b""
     consumer.close()
     assert len(found) == ends
     return found
@@ -170,8 +171,8 @@ def run(broker: Killable, kills: int) -> None:
         assert answered <= got <= answered + 1
 
 
-def test_five_kills_under_load_lose_nothing_acknowledged(killable: Killable) -> None:
-    run(killable, kills=5)
+def test_three_kills_under_load_lose_nothing_acknowledged(killable: Killable) -> None:
+    run(killable, kills=3)
 
 
 @pytest.mark.slow

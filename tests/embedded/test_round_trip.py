@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from confluent_kafka import Consumer, Producer
@@ -12,7 +13,8 @@ from stream.embedded import EmbeddedBroker
 Record = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 RECORDS: list[Record] = [
-    (None if i % 3 == 0 and i % 11 else f"key-{i}".encode(), b"x" * (i * 7 % 900) if i % 11 else None, [("n", str(i).encode())]) for i in range(500)
+    (None if i % 3 == 0 and i % 11 else f"key-{i}".encode(), b"x" * (i * 7 % 900) if i % 11 else None, [("n", str(i).encode())])
+    for i in range(500)
 ]
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -20,7 +22,7 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 def produce_confluent(address: str, topic: str, codec: str) -> None:
     producer = Producer({"bootstrap.servers": address, "compression.type": codec, "enable.idempotence": True, "linger.ms": 20})
     for key, value, headers in RECORDS:
-        producer.produce(topic, value, key, partition=0, headers=headers)
+        producer.produce(topic, value, key, partition=0, headers=list(headers))
     assert producer.flush(20) == 0
 
 
@@ -48,9 +50,10 @@ def consume_confluent(address: str, topics: list[str]) -> dict[str, list[Record]
     got: dict[str, list[Record]] = {topic: [] for topic in topics}
     deadline = time.monotonic() + 20
     while short_of(got) and time.monotonic() < deadline:
-        for message in consumer.consume(500, 0.5):
+        messages: list[Any] = consumer.consume(500, 0.5)
+        for message in messages:
             assert message.error() is None
-            got[message.topic()].append((message.key(), message.value(), message.headers() or []))
+            got[message.topic()].append((message.key(), message.value(), message.headers()))
     consumer.close()
     return got
 
