@@ -46,14 +46,21 @@ _ROMAN = frozenset("ivxlcdm")
 
 _CHARACTERS = re.compile(r"[^\x20-\x7e\t\n\r]")
 _MARKS = re.compile(r"([^\W\d_])([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+)|[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]")
-_FOREIGN_WORD = re.compile(r"[A-Za-z]*[^\x00-\x7f]\w*")
-_APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?!\w)(?!'))(?:\1[A-Za-z0@$!13](?!\w)(?!')){1,}")
+_FOREIGN_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]*+[^\x00-\x7f]\w*+")
+_APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?![\w']))(?:\1[A-Za-z0@$!13](?![\w'])){1,}+")
 _LEET_WORD = re.compile(
-    rf"{_NEVER_BEFORE}(?:[A-Za-z]+(?:{_LEET_SIGN}{{1,2}}[A-Za-z]+)+(?:\${{1,3}})?|\$[a-z]{{2,}}|[a-z]+\${{1,3}}|@ss(?:hole)?s?){_NEVER_AFTER}"
+    rf"{_NEVER_BEFORE}(?!mp[34])(?:(?:[A-Za-z]{{1,32}}+(?:{_LEET_SIGN}{{1,2}}+[A-Za-z]{{1,32}}+){{1,8}}+|[a-z]{{1,32}}+(?=\$))\${{0,3}}+"
+    rf"|\$[a-z]{{2,32}}+|@ss(?:hole)?s?){_NEVER_AFTER}"
 )
-_REPEAT = re.compile(r"[A-Za-z]*([A-Za-z])\1\1[A-Za-z]*|([^\w\s])\2{3,}|(\s)\3{3,}", re.IGNORECASE)
+# A word such as no!no or hello!how is two words with a stop between them; b!tch is one.
+_STOP = re.compile(r"[aeiouAEIOU]!|[A-Za-z]{4}!|!!|![aeiou]")
+_STRETCHED = re.compile(r"([A-Za-z])\1\1|([^\w\s])\2{3}|(\s)\3{3}")
+_REPEAT = re.compile(r"[A-Za-z]{1,64}+|([^\w\s])\1{3,}+|(\s)\2{3,}+")
 _RUN = re.compile(r"(.)\1+", re.IGNORECASE | re.DOTALL)
 _OVERLONG = re.compile(r"\w{64}(?=\w)")
+# Gates: each finds what its step cannot do without, and begins with a set of characters, which `re` seeks fast.
+_MAY_BE_APART = re.compile(r"[ .\-_*/|~,][A-Za-z0@$!13][ .\-_*/|~,][A-Za-z0@$!13](?!\w)")
+_MAY_BE_LEET = re.compile(rf"{_LEET_SIGN}(?:(?<=[A-Za-z].){_LEET_SIGN}?[A-Za-z]|(?<=\$)[a-z]|(?<=[a-z]\$)|(?<=@)ss)")
 
 
 @lru_cache(maxsize=8192)
@@ -99,13 +106,16 @@ def _join(match: re.Match[str]) -> str:
 
 
 def _unleet(match: re.Match[str]) -> str:
-    return match.group().translate(_LEET)
+    word = match.group()
+    return word if "!" in word and _STOP.search(word) else word.translate(_LEET)
 
 
 def _shorten(match: re.Match[str]) -> str:
     text = match.group()
-    if match.group(1) is None:
+    if not text[0].isalpha():
         return text[:3]
+    if not _STRETCHED.search(text):
+        return text
     runs = list(_RUN.finditer(text))
     if len(runs) == 1 and runs[0].span() == (0, len(text)):
         return text[:3]
@@ -130,21 +140,39 @@ def _break(match: re.Match[str]) -> str:
     return match.group() + " "
 
 
+@lru_cache(maxsize=8192)
+def _foreign(char: str) -> bool:
+    """Whether `char` is a letter that neither is Latin nor looks it."""
+    return char > "\u024f" and char.isalpha() and ord(char) not in CONFUSABLES and unicodedata.normalize("NFKC", char) == char
+
+
 def _steps(text: str) -> list[tuple[re.Pattern[str], Replace]]:
-    """The steps that `text` can need; a step is left out only where it could change nothing."""
+    """The steps for `text`, in their order."""
     steps: list[tuple[re.Pattern[str], Replace]] = []
     if not text.isascii():
-        foreign = any(char > "\u024f" and char.isalpha() and ord(char) not in CONFUSABLES for char in set(text) if unicodedata.normalize("NFKC", char) == char)
-        steps += [(_CHARACTERS, lambda match: _character(match.group())), (_MARKS, _unmark), (_FOREIGN_WORD, _fold_mixed if foreign else _fold)]
+        fold = _fold_mixed if any(map(_foreign, set(text))) else _fold
+        steps = [(_CHARACTERS, lambda match: _character(match.group())), (_MARKS, _unmark), (_FOREIGN_WORD, fold)]
     elif not text.isprintable():
-        steps.append((_CHARACTERS, lambda match: _character(match.group())))
+        steps = [(_CHARACTERS, lambda match: _character(match.group()))]
     return [*steps, (_APART, _join), (_LEET_WORD, _unleet), (_REPEAT, _shorten), (_OVERLONG, _break)]
 
 
+def _needed(pattern: re.Pattern[str], text: str) -> bool:
+    """Whether the step of `pattern` could change `text`: a cheap look before a costly one."""
+    if pattern is _APART:
+        return _MAY_BE_APART.search(text) is not None
+    if pattern is _LEET_WORD:
+        return _MAY_BE_LEET.search(text) is not None
+    if pattern is _REPEAT:
+        return _STRETCHED.search(text) is not None
+    return pattern is not _OVERLONG or any(len(word) > 64 for word in text.split())
+
+
 def normalise(text: str) -> str:
-    """`text` as the classifier reads it. Total, linear in the length, and idempotent on ordinary text."""
+    """`text` as the classifier reads it. Total, and linear in the length of the text."""
     for pattern, replace in _steps(text):
-        text = pattern.sub(replace, text)
+        if _needed(pattern, text):
+            text = pattern.sub(replace, text)
     return text
 
 
@@ -170,7 +198,7 @@ def trace(text: str) -> Normalised:
         new_starts: list[int] = []
         new_ends: list[int] = []
         last = 0
-        for match in pattern.finditer(current):
+        for match in pattern.finditer(current) if _needed(pattern, current) else ():
             old, new = match.group(), replace(match)
             if old == new:
                 continue
@@ -192,7 +220,7 @@ def trace(text: str) -> Normalised:
 
 
 def _digest() -> str:
-    patterns = "\n".join(p.pattern for p in (_CHARACTERS, _MARKS, _FOREIGN_WORD, _APART, _LEET_WORD, _REPEAT, _OVERLONG))
+    patterns = "\n".join(p.pattern for p in (_CHARACTERS, _MARKS, _FOREIGN_WORD, _APART, _LEET_WORD, _STOP, _STRETCHED, _REPEAT, _OVERLONG, _MAY_BE_APART, _MAY_BE_LEET))
     tables = f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}"
     return hashlib.sha256(tables.encode()).hexdigest()[:16]
 

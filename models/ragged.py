@@ -1,0 +1,58 @@
+"""Batches without padding for the text graph: which texts run together, and the index arrays that tell their tokens apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+_STEPS = np.arange(512, dtype=np.int64)
+
+
+def groups(lengths: NDArray[np.int64], *, token_budget: int) -> Iterator[NDArray[np.int64]]:
+    """Positions of texts to run together: sorted by length, at most `token_budget` tokens in a group (or one text)."""
+    order = np.argsort(lengths, kind="stable")
+    start = total = 0
+    for end, position in enumerate(order):
+        if total + lengths[position] > token_budget and end > start:
+            yield order[start:end]
+            start, total = end, 0
+        total += lengths[position]
+    if start < len(order):
+        yield order[start:]
+
+
+def feed(ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.generic]]:
+    """The graph's inputs for token ids of at least one text; every text has at least one token and at most 512."""
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    total = int(lengths.sum())
+    starts = np.zeros(len(ids), np.int64)
+    np.cumsum(lengths[:-1], out=starts[1:])
+    steps = _STEPS[: int(lengths.max())]
+    present = steps[None] < lengths[:, None]
+    places = np.flatnonzero(present)
+    return {
+        "input_ids": np.fromiter(chain.from_iterable(ids), np.int32, total),
+        "position_ids": (places % len(steps)).astype(np.int32),
+        # Absent places read row 0, which the mask hides.
+        "idx": np.where(present, starts[:, None] + steps, 0),
+        "inv": places,
+        "mask": present.astype(np.int32),
+        "cls": starts,
+    }
+
+
+def run(session: ort.InferenceSession, ids: Sequence[Sequence[int]], *, token_budget: int) -> NDArray[np.float32]:
+    """Logits of shape [texts, labels] in the order of `ids`, which must not be empty."""
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    out: NDArray[np.float32] | None = None
+    for rows in groups(lengths, token_budget=token_budget):
+        logits = session.run(["logits"], feed([ids[row] for row in rows]))[0]
+        if out is None:
+            out = np.empty((len(ids), logits.shape[1]), np.float32)
+        out[rows] = logits
+    assert out is not None, "no texts"
+    return out

@@ -1,0 +1,97 @@
+"""The text classifier: calibrated probabilities of the card's labels, the same for a text alone and in any batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from models import normalise, ragged
+from models.bundle import Bundle
+from models.calibration import Calibrator
+from models.errors import BundleError
+from models.session import open_session
+from models.windows import shortened, windows
+
+CHARS_PER_WINDOW = 600
+"""Characters that at most feed one window: more than 126 tokens of ordinary English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a text is read: windows of `max_tokens` tokens (two of them marks), at most `max_windows` a text; `token_budget` tokens
+    run together."""
+
+    max_tokens: int
+    max_windows: int
+    token_budget: int
+
+
+class TextClassifier:
+    """Scores texts with one onnxruntime session. Safe to call from several threads."""
+
+    def __init__(
+        self, session: ort.InferenceSession, tokenizer: Tokenizer, *, labels: tuple[str, ...], calibrator: Calibrator, limits: Limits, digest: str
+    ) -> None:
+        self.labels = labels
+        self.digest = digest
+        self._session = session
+        self._tokenizer = tokenizer
+        self._calibrator = calibrator
+        self._limits = limits
+        self._open = tokenizer.token_to_id("[CLS]")
+        self._close = tokenizer.token_to_id("[SEP]")
+
+    @classmethod
+    def load(cls, bundle: Bundle, *, threads: int = 1) -> TextClassifier:
+        """The classifier in `bundle`, for `threads` threads. Raises `BundleError` when the bundle is for another normaliser or is incomplete.
+
+        Sets TOKENIZERS_PARALLELISM=false where it is not set: the tokenizer must not take more threads than it was given."""
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        if (expected := bundle.parameter("normaliser")) != normalise.DIGEST:
+            raise BundleError(f"{bundle.folder}: trained for normaliser {expected}, this program has {normalise.DIGEST}")
+        limits = Limits(**{name: int(bundle.parameter(name)) for name in ("max_tokens", "max_windows", "token_budget")})
+        session = open_session(bundle.model, threads=threads)
+        outputs = bundle.card.outputs
+        if (columns := session.get_outputs()[0].shape[1]) != len(outputs):
+            raise BundleError(f"{bundle.folder}: the card names {len(outputs)} outputs, model.onnx has {columns}")
+        tokenizer = Tokenizer.from_file(str(bundle.file("tokenizer.json")))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        calibrator = Calibrator.of(tuple(output.calibration for output in outputs))
+        return cls(session, tokenizer, labels=tuple(output.label for output in outputs), calibrator=calibrator, limits=limits, digest=bundle.digest)
+
+    def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Calibrated probabilities of shape [texts, labels], columns in the order of `labels`. Total on any strings.
+
+        Of a long text each label's score is the largest over its windows."""
+        return self._calibrator.apply(self.logits(texts))
+
+    def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """What `score` calibrates, of the same shape."""
+        if not texts:
+            return np.zeros((0, len(self.labels)), np.float32)
+        ids, owners = self._windows(texts)
+        logits = ragged.run(self._session, ids, token_budget=self._limits.token_budget)
+        if len(ids) != len(texts):
+            # Windows of a text stand side by side.
+            logits = np.maximum.reduceat(logits, np.searchsorted(owners, np.arange(len(texts))), axis=0)
+        return logits
+
+    def _windows(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.int64]]:
+        """Token ids of every window with its marks, and the position of the text that each belongs to."""
+        limits = self._limits
+        chars = CHARS_PER_WINDOW * limits.max_windows
+        read = [shortened(text, max_chars=chars, parts=limits.max_windows) for text in texts]
+        ids: list[list[int]] = []
+        owners: list[int] = []
+        for owner, encoding in enumerate(self._tokenizer.encode_batch_fast(read, add_special_tokens=False)):
+            for window in windows(encoding.ids, size=limits.max_tokens - 2, count=limits.max_windows):
+                ids.append([self._open, *window, self._close])
+                owners.append(owner)
+        return ids, np.array(owners, np.int64)

@@ -1,0 +1,159 @@
+"""Fine-tuning of the text student: masked losses over many sources, disguised texts, checkpoints and resume."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads: spinning ones starve the machine
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from tokenizers import Tokenizer
+
+from models.normalise import normalise
+from models.train.text_augment import disguise, has_identity, swap_identities
+from models.train.text_config import TextConfig
+from models.train.text_data import TextTable, balance, load
+from models.train.text_network import forward, logits, pad, student
+from models.train.text_sources import HEADS
+from models.train.text_vocabulary import prune
+
+log = logging.getLogger(__name__)
+_CHUNK = 50
+"""Batches whose texts are sorted by length together, so that a batch has little padding."""
+
+
+def train(data: Path, out: Path, *, config: Path | None = None, resume: bool = False) -> Path:
+    """Trains on the sets under `data` and writes `weights.pt`, `tokenizer.json`, `kept.npy`, `config.json` and `train.json` into `out`;
+    with `resume`, goes on from `out/checkpoint.pt`. Returns the path of the weights."""
+    settings = TextConfig.from_toml(config)
+    return fit(load(data, settings), out, settings, resume=resume)
+
+
+def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None) -> Path:
+    """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over."""
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    rows = table.rows("train")
+    origin = out if resume else start
+    if origin is not None:
+        tokenizer_json, kept = (origin / "tokenizer.json").read_text(), np.load(origin / "kept.npy")
+    else:
+        tokenizer_json, kept = prune([table.texts[row] for row in rows], table.shares[rows], config.vocabulary)
+    (out / "tokenizer.json").write_text(tokenizer_json)
+    (out / "config.json").write_text(json.dumps(asdict(config), indent=1))
+    np.save(out / "kept.npy", kept)
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.enable_truncation(config.max_tokens)
+
+    model = student(kept, config.layers, len(HEADS))
+    if start is not None:
+        model.load_state_dict(torch.load(start / "weights.pt", weights_only=True))
+    optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    drawn = float(table.shares[rows].sum())
+    total = int(min(drawn, config.limit or drawn) * config.epochs / config.batch)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total)))
+    done = 0
+    checkpoint = out / "checkpoint.pt"
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+        done = state["step"]
+    weights = balance(table, rows)
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
+    log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
+
+    began, seen, running = time.monotonic(), 0, 0.0
+    for step, (batch, tokens) in enumerate(_batches(table, rows, ids, tokenizer, config), start=0):
+        if step >= total:
+            break
+        if step < done:
+            continue
+        model.train()
+        inputs, mask = pad(tokens)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = forward(model, inputs, mask).float()
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(outputs, torch.from_numpy(table.targets[rows[batch]]), reduction="none")
+        loss = (losses * torch.from_numpy(weights[batch])).sum() / (len(batch) * len(HEADS))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        schedule.step()
+        seen += len(batch)
+        running = 0.98 * running + 0.02 * loss.item() if running else loss.item()
+        if (step + 1) % 50 == 0:
+            log.info("text.step %d/%d loss=%.4f texts_per_s=%.0f", step + 1, total, running, seen / (time.monotonic() - began))
+        if (step + 1) % config.checkpoint_every == 0:
+            partial = checkpoint.with_suffix(".tmp")
+            torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict(), "step": step + 1, "random": torch.get_rng_state()}, partial)
+            partial.replace(checkpoint)
+        if (step + 1) % (config.checkpoint_every * 3) == 0:
+            _report(model, table, tokenizer, step + 1, limit=2500)
+    torch.save(model.state_dict(), out / "weights.pt")
+    figures = _report(model, table, tokenizer, total, limit=0)
+    (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
+    return out / "weights.pt"
+
+
+def _batches(
+    table: TextTable, rows: NDArray[np.int64], ids: Sequence[Sequence[int]], tokenizer: Tokenizer, config: TextConfig
+) -> Iterator[tuple[NDArray[np.int64], list[Sequence[int]]]]:
+    """Endless batches of positions in `rows` and their token ids; a function of the seed alone."""
+    shares = table.shares[rows]
+    epoch = 0
+    while True:
+        generator = np.random.default_rng((config.seed, epoch))
+        rng = random.Random(config.seed * 1000 + epoch)
+        times = np.floor(shares + generator.random(len(rows))).astype(np.int64)
+        order = generator.permutation(np.repeat(np.arange(len(rows)), times))
+        for begin in range(0, len(order), config.batch * _CHUNK):
+            chunk = order[begin : begin + config.batch * _CHUNK]
+            tokens = [_varied(table.texts[rows[at]], ids[at], tokenizer, config, rng) for at in chunk]
+            by_length = np.argsort([len(text) for text in tokens], kind="stable")
+            starts = list(range(0, len(chunk) - config.batch + 1, config.batch))
+            rng.shuffle(starts)
+            for first in starts:
+                picked = by_length[first : first + config.batch]
+                yield chunk[picked], [tokens[at] for at in picked]
+        epoch += 1
+
+
+def _varied(text: str, ids: Sequence[int], tokenizer: Tokenizer, config: TextConfig, rng: random.Random) -> Sequence[int]:
+    changed = text
+    if rng.random() < config.swapped and has_identity(text):
+        changed = swap_identities(text, rng)
+    if rng.random() < config.augmented:
+        changed = normalise(disguise(changed[:600], rng))
+    return ids if changed is text else tokenizer.encode(changed).ids
+
+
+def _report(model: torch.nn.Module, table: TextTable, tokenizer: Tokenizer, step: int, *, limit: int) -> dict[str, float]:
+    """AUC per head, and per head and source, on validation texts; logged."""
+    rows = table.rows("valid")
+    if limit and limit < len(rows):
+        rows = np.random.default_rng(0).choice(rows, limit, replace=False)
+    scores = logits(model, [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])])
+    figures: dict[str, float] = {}
+    for column, head in enumerate(HEADS):
+        known = table.weights[rows, column] >= (0.3 if head in ("harassment", "hate", "profanity") else 0.25)
+        for source in ("", *sorted(set(table.sources[rows].tolist()))):
+            chosen = known & (table.sources[rows] == source) if source else known
+            truth = table.targets[rows[chosen], column] > 0.5
+            if 5 <= truth.sum() < len(truth) - 5:
+                figures[f"{head}/{source}" if source else head] = float(roc_auc_score(truth, scores[chosen, column]))
+    log.info("text.valid step=%d %s", step, " ".join(f"{name}={value:.3f}" for name, value in figures.items() if not limit or "/" not in name))
+    return figures

@@ -1,0 +1,62 @@
+"""Everything that decides a training run of the text model, as one frozen value that a TOML file can override."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from models.errors import ModelError
+
+
+class ConfigError(ModelError):
+    """The configuration is not usable; one line says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextConfig:
+    """Two runs with equal configurations, data and library versions see the same texts in the same order."""
+
+    seed: int = 20261123
+    layers: tuple[int, ...] = (0, 2, 5)
+    """Layers of MiniLM-L6 that the student starts from."""
+    vocabulary: int = 16_384
+    max_tokens: int = 80
+    """Tokens a text is cut to in training; serving reads windows of 128."""
+    batch: int = 64
+    epochs: float = 1.3
+    learning_rate: float = 1.2e-4
+    warmup: float = 0.06
+    weight_decay: float = 0.01
+    augmented: float = 0.2
+    """Share of the texts that are disguised on the fly."""
+    swapped: float = 0.1
+    """Share of the texts whose identity terms are exchanged."""
+    templates: int = 24
+    """Fillings of each template."""
+    threads: int = 2
+    checkpoint_every: int = 500
+    """Optimiser steps between checkpoints."""
+    limit: int = 0
+    """At most this many texts an epoch; 0: no limit."""
+
+    @classmethod
+    def from_toml(cls, path: Path | None) -> TextConfig:
+        """The defaults, overridden by the file's `[text]` table. Raises `ConfigError` for unknown keys or wrong types."""
+        if path is None:
+            return cls()
+        try:
+            table: dict[str, Any] = tomllib.loads(path.read_text()).get("text", {})
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        known = {field.name: getattr(cls(), field.name) for field in fields(cls)}
+        for key, value in table.items():
+            if key not in known:
+                raise ConfigError(f"{path}: unknown key {key!r}; known: {', '.join(known)}")
+            expected = type(known[key])
+            if expected is tuple:
+                table[key] = tuple(value)
+            elif not isinstance(value, (int, float) if expected is float else expected) or isinstance(value, bool):
+                raise ConfigError(f"{path}: {key} must be {expected.__name__}")
+        return replace(cls(), **table)

