@@ -40,6 +40,10 @@ class StateTable(Table[bytes, bytes]):
             key_serializer="raw", value_serializer="raw", loop=self.loop, options=self.options,
         )
 
+    def __bool__(self) -> bool:
+        # A mapping without keys is false, and `table or {}` would quietly replace a table that is still empty.
+        return True
+
     def get(self, at: StateKey) -> bytes | None:  # type: ignore[override]  # Faust's mapping interface is not used
         """The stored value, or None. Raises `StateError` when the store fails, which is no fault of the record."""
         try:

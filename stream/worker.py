@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 from aiokafka.errors import KafkaError
 
+from agents.protocol import Agent, State
 from schemas.labels import Kind
 from stream import load, topics
 from stream.app import HISTORIES, Registration, build_app
@@ -48,11 +49,12 @@ def registrations(settings: Settings, names: Sequence[str]) -> list[Registration
         found.append(Registration(agent.topic, lambda _: agent, TEXT_BATCH))
     if "fraud" in names:
         bundle, model = load.fraud_model(settings)
-        found.append(
-            Registration(
-                "transactions", lambda state: load.fraud_agent(bundle, model, policy, state or {}), TRANSACTION_BATCH, stateful=True
-            )
-        )
+
+        def build(state: State | None) -> Agent:
+            # Not `state or {}`: a table that is still empty is false.
+            return load.fraud_agent(bundle, model, policy, {} if state is None else state)
+
+        found.append(Registration("transactions", build, TRANSACTION_BATCH, stateful=True))
     return found
 
 

@@ -22,6 +22,7 @@ from schemas.codec import Position, RawRecord
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
 from stream import load, topics
+from stream.app import HISTORIES
 from stream.names import Names
 from stream.settings import Settings
 from stream.traffic.generate import traffic
@@ -58,9 +59,10 @@ class Stage:
     def start_worker(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
         """A worker process; with `wait`, one that is ready."""
         log = self.folder / f"worker-{len(self.workers)}.log"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stream.cli", "worker", *arguments], env=self.environ, stdout=log.open("wb"), stderr=subprocess.STDOUT
-        )
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli", "worker", *arguments], env=self.environ, stdout=sink, stderr=subprocess.STDOUT
+            )
         self.workers.append(process)
         deadline = time.monotonic() + 40
         while wait and not any(line.startswith("ready ") for line in log.read_text().splitlines()):
@@ -110,6 +112,11 @@ class Stage:
     def dead_letters(self) -> list[DeadLetter]:
         """All published dead letters, repetitions included."""
         return [DeadLetter.model_validate_json(raw.value or b"") for raw in self.read("dead-letters")]
+
+    def changelog(self) -> dict[StateKey, bytes]:
+        """The latest value of every key of the table's changelog."""
+        records = read_all(self.broker, topics.changelog_name(self.names, "flagstream", HISTORIES))
+        return {StateKey(raw.at.partition, raw.key or b""): raw.value or b"" for raw in records}
 
     def expected(self) -> tuple[dict[str, Flag], dict[str, DeadLetter], dict[StateKey, bytes]]:
         """What the agents make of the input topics record by record: flags and dead letters by id, and the state."""

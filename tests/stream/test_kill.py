@@ -20,8 +20,8 @@ Stop = Callable[["subprocess.Popen[bytes]"], int]
 
 
 def _account(stage: Stage) -> tuple[int, int]:
-    """Asserts that the published flags and dead letters are those expected; (flags, repetitions)."""
-    flags, letters, _ = stage.expected()
+    """Asserts that the published flags, dead letters and state are those expected; (flags, repetitions)."""
+    flags, letters, state = stage.expected()
     published = Counter(flag.id for flag in stage.flags())
     missing, unknown = flags.keys() - published.keys(), published.keys() - flags.keys()
     assert not missing, f"{len(missing)} of {len(flags)} flags lost"
@@ -29,6 +29,7 @@ def _account(stage: Stage) -> tuple[int, int]:
     by_id = {flag.id: flag.labels for flag in flags.values()}
     assert all(flag.labels == by_id[flag.id] for flag in stage.flags())
     assert {letter.id for letter in stage.dead_letters()} == letters.keys()
+    assert stage.changelog() == state, "the state is not that of an undisturbed run"
     return len(published), sum(published.values()) - len(published)
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from kafka import KafkaProducer
 
+from schemas.codec import Malformed, Position, RawRecord, decode
+from schemas.transaction import Transaction
+
 if TYPE_CHECKING:
     from tests.stream.conftest import Stage
 
@@ -33,27 +36,38 @@ def test_every_event_is_flagged_or_not_exactly_as_the_agents_say(stage: Stage, t
     assert {letter.id for letter in stage.dead_letters()} == letters.keys() != set()
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        b"", b"{", b"null", b"[]", b"\xff\xfe", b'"text"', b"{}", b"\x00",
-        b'{"id":"1","occurred_at":"9999-12-31T23:59:59Z","user_id":"u","text":"x"}',
-        b'{"id":"1","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"\\ud800"}',
-        b'{"id":"1","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":5,"version":2}',
-        b'{"id":["1"],"occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"x"}',
-        b"[" * 100_000,
-    ],
-)
-def test_what_cannot_be_read_becomes_a_dead_letter_with_its_bytes(stage: Stage, value: bytes) -> None:
+UNREADABLE = (
+    b"", b"{", b"null", b"[]", b"\xff\xfe", b'"text"', b"{}", b"\x00", b"[" * 100_000,
+    b'{"id":"1","occurred_at":"9999-12-31T23:59:59Z","user_id":"u","text":"x"}',
+    b'{"id":"1","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"\\ud800"}',
+    b'{"id":"1","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"x","version":2}',
+    b'{"id":["1"],"occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"x"}',
+    b'{"id":"1","occurred_at":"2026-01-01T00:00:00Z","text":"x"}',
+)  # fmt: skip
+
+
+def test_what_cannot_be_read_becomes_a_dead_letter_with_its_bytes_and_the_stream_goes_on(stage: Stage) -> None:
     stage.start_worker("--agents", "moderation")
     producer = KafkaProducer(bootstrap_servers=stage.broker)
-    producer.send(stage.names.wire("messages"), value, key=b"k")
-    producer.send(stage.names.wire("messages"), b'{"id":"ok","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"hello"}', key=b"k")
+    topic = stage.names.wire("messages")
+    for value in (*UNREADABLE, None):
+        producer.send(topic, value, key=b"k")
+    producer.send(topic, b'{"id":"ok","occurred_at":"2026-01-01T00:00:00Z","user_id":"u","text":"hello"}', key=b"k")
     producer.close()
     stage.until_done()
-    (letter,) = stage.dead_letters()
-    assert (letter.value, letter.key, letter.topic) == (value, b"k", stage.names.wire("messages"))
-    assert letter.error_text
+    letters = stage.dead_letters()
+    assert [letter.value for letter in sorted(letters, key=lambda one: one.offset)] == [*UNREADABLE, None]
+    assert {(letter.key, letter.topic) for letter in letters} == {(b"k", topic)}
+    assert all(letter.error_text for letter in letters)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("amount_minor", -1), ("amount_minor", 1e400), ("amount_minor", "x"), ("currency", "EURO"), ("occurred_at", "soon")]
+)
+def test_transactions_that_cannot_be_are_dead_letters(field: str, value: object) -> None:
+    body = {"id": "1", "occurred_at": "2026-01-01T00:00:00Z", "account_id": "a", "amount_minor": 5, "currency": "EUR", field: value}
+    raw = RawRecord(Position("transactions", 0, 0), b"a", json.dumps(body).encode(), 1_795_000_000_000)
+    assert isinstance(decode(Transaction, raw), Malformed)
 
 
 def test_hostile_but_readable_messages_pass_through_the_stream(stage: Stage) -> None:
@@ -83,7 +97,7 @@ def test_a_dead_letter_larger_than_the_broker_takes_keeps_position_and_digest(st
 
 
 def test_health_readiness_and_metrics_are_served(stage: Stage) -> None:
-    stage.start_worker("--agents", "moderation")
+    stage.start_worker()
     address = next(line.split()[1] for line in stage.log(0).splitlines() if line.startswith("ready "))
     for path in ("health", "ready"):
         with urllib.request.urlopen(f"http://{address}/{path}", timeout=5) as answer:
@@ -93,7 +107,7 @@ def test_health_readiness_and_metrics_are_served(stage: Stage) -> None:
     time.sleep(0.1)
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    assert 'flagstream_records_total{topic="messages"}' in text
+    assert 'flagstream_records_total{topic="transactions"} ' in text
 
 
 def test_a_worker_starts_within_seconds(stage: Stage) -> None:
