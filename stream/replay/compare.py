@@ -15,6 +15,7 @@ from stream.replay.results import Chunk, Results
 from stream.replay.rows import Rows
 from stream.replay.segments import BANDS_MINOR, BY_NAME, band_name
 from stream.replay.sides import Side, aligned
+from stream.replay.verdicts import Verdicts
 
 DAY_MS = 86_400_000
 EXAMPLES = 8
@@ -51,6 +52,8 @@ class Diff:
     reviews: dict[int, list[int]] = field(default_factory=dict)
     """Events for review by day since 1970: before, after."""
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    moved: Counter[str] | None = None
+    """With verdicts: of the newly flagged (`gained_…`) and newly cleared events (`lost_…`) how many were `true`, `false`, `unknown`."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -68,12 +71,13 @@ class Diff:
             "reviews_per_day": {
                 side: round(sum(row[place] for row in self.reviews.values()) / days, 2) for place, side in enumerate(("before", "after"))
             },
+            "moved": None if self.moved is None else dict(self.moved),
         }
 
 
-def compare(results: Results, before: Side, after: Side) -> Diff:
-    """What `after` decides otherwise than `before` on the events of a run."""
-    diff = Diff(before=before.name, after=after.name)
+def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts | None = None) -> Diff:
+    """What `after` decides otherwise than `before` on the events of a run, and with `verdicts` how often it was right to."""
+    diff = Diff(before=before.name, after=after.name, moved=None if verdicts is None else Counter())
     names = tuple(dict.fromkeys((*after.labels, *before.labels)))
     groups = {segment: np.zeros((len(results.names[segment]), len(COLUMNS)), np.int64) for segment in BY_NAME}
     groups["band"] = np.zeros((len(BANDS_MINOR), len(COLUMNS)), np.int64)
@@ -90,6 +94,9 @@ def compare(results: Results, before: Side, after: Side) -> Diff:
         otherwise = (old.labels != new.labels).any(axis=1)
         diff.counts.update({kind: int(mark.sum()) for kind, mark in marks.items()})
         diff.counts.update({"relabelled": int((both & otherwise).sum()), "same": int(((old.decision == new.decision) & ~otherwise).sum())})
+        if diff.moved is not None and verdicts is not None:
+            _count_truth(diff.moved, "gained", chunk.rows[marks["newly_flagged"]], new.labels[marks["newly_flagged"]], names, verdicts)
+            _count_truth(diff.moved, "lost", chunk.rows[marks["newly_cleared"]], old.labels[marks["newly_cleared"]], names, verdicts)
         _count_labels(diff, names, old.labels, new.labels)
         _count_decisions(diff, old.decision, new.decision)
         table = np.stack([np.ones(len(chunk.rows), np.bool_), flagged_before, flagged_after, *marks.values()], axis=1)
@@ -113,6 +120,20 @@ def _count_labels(diff: Diff, names: tuple[str, ...], old: NDArray[np.bool_], ne
             diff.labels.setdefault(name, Counter()).update(
                 before=int(was.sum()), after=int(now.sum()), newly_flagged=int((~was & now).sum()), newly_cleared=int((was & ~now).sum())
             )
+
+
+def _count_truth(
+    moved: Counter[str], word: str, rows: Rows, flagged: NDArray[np.bool_], names: tuple[str, ...], verdicts: Verdicts
+) -> None:
+    """A flag is true when a verdict confirms one of its labels, and false when verdicts deny those of which there are any."""
+    true, denied = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+    for place, name in enumerate(names):
+        truth = verdicts.truth(name, rows["event"])
+        true |= flagged[:, place] & (truth == 1)
+        denied |= flagged[:, place] & (truth == 0)
+    moved[f"{word}_true"] += int(true.sum())
+    moved[f"{word}_false"] += int((denied & ~true).sum())
+    moved[f"{word}_unknown"] += int((~denied & ~true).sum())
 
 
 def _count_decisions(diff: Diff, old: NDArray[np.uint8], new: NDArray[np.uint8]) -> None:

@@ -6,13 +6,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from schemas.labels import Kind
 from stream.errors import StreamError, UsageError
+from stream.replay.prices import Prices
 from stream.replay.source import Part
 
 RUNS = Path(".flagstream/replay")
@@ -33,11 +34,14 @@ class Request:
     model: Path | None = None
     against: str | None = None
     verdicts: str | None = None
+    prices: Prices = field(default_factory=Prices)
     flags: Path | None = None
     report: Path | None = None
     folder: Path | None = None
     resume: bool = False
     processes: int | None = None
+    command: str = "flagstream replay"
+    """As it was typed, for the report."""
 
     @property
     def fingerprint(self) -> str:

@@ -25,6 +25,7 @@ from stream.replay.policies import read_policy
 from stream.replay.published import Published
 from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
 from stream.replay.results import Results, open_results
+from stream.replay.roi import returns
 from stream.replay.sides import FLAGS, by_flags, by_other_model, by_policy, what
 from stream.replay.summary import Summary
 from stream.replay.topic import TopicSource, open_topic, read_all
@@ -62,12 +63,16 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
         before = by_flags(published)
     after = by_policy(policy, judge.labels, name=None if other is None else f"model {judge.folder.name} ({judge.model_digest})")
     summary = Summary(
-        results=results, policy=policy, seconds=judged_s,
-        diff=None if before is None else compare(results, before, after),
+        results=results, policy=policy, seconds=judged_s, returned=returns(results, policy, verdicts, request.prices),
+        diff=None if before is None else compare(results, before, after, verdicts=verdicts),
         evaluation=None if verdicts is None else evaluate(results, verdicts, policy),
     )
     if request.flags is not None:
         results.write_flags(request.flags)
+    if request.report is not None:
+        from stream.replay.report import write_report
+
+        write_report(request.report, summary, command=request.command)
     return summary
 
 

@@ -9,6 +9,7 @@ from schemas.policy import Policy
 from stream.replay.compare import KINDS, Diff
 from stream.replay.evaluate import Evaluation
 from stream.replay.results import Results
+from stream.replay.roi import Return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class Summary:
     results: Results
     policy: Policy
     seconds: float
+    returned: Return
     diff: Diff | None = None
     evaluation: Evaluation | None = None
 
@@ -43,6 +45,7 @@ class Summary:
             "model": manifest.model,
             "policy": manifest.policy,
             "run": str(self.results.folder),
+            "return": self.returned.to_json(),
         }
         if self.diff is not None:
             found = self.diff.to_json()

@@ -1,0 +1,93 @@
+"""The report: one HTML file that needs nothing else, with an answer at its top."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from schemas.labels import BY_NAME as LABELS
+from stream.errors import UsageError
+from stream.replay.advice import Advice, advise
+from stream.replay.charts import Line, bars, lines
+from stream.replay.compare import COLUMNS, Diff
+from stream.replay.quality import Quality
+from stream.replay.summary import Summary
+
+SEGMENTS = {"tenant": "Tenant", "channel": "Channel", "language": "Language", "band": "Amount"}
+
+
+def write_report(path: Path, summary: Summary, *, command: str) -> None:
+    """Write the report of a replay to `path`; `command` reproduces it. Raises `UsageError` when it cannot be written."""
+    try:
+        path.write_text(render(summary, command=command), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def render(summary: Summary, *, command: str) -> str:
+    """The report of a replay as HTML."""
+    advice = advise(summary)
+    environment = Environment(loader=PackageLoader("stream.replay", "."), autoescape=select_autoescape(default=True), trim_blocks=True)
+    environment.filters["moment"] = _moment
+    document: str = environment.get_template("report.html").render(
+        advice=advice, marks=_MARKS, summary=summary, counts=summary.to_json(), manifest=summary.results.manifest, policy=summary.policy,
+        diff=summary.diff, columns=COLUMNS, segments=_segment_names(summary), evaluation=summary.evaluation, returned=summary.returned,
+        command=command, charts=[Markup(chart) for chart in _charts(summary)], labels=LABELS,  # noqa: S704 (our own SVG, its texts escaped)
+    )
+    return document
+
+
+_MARKS: dict[Advice | str, str] = {"yes": "good", "no": "bad", "depends": "open", "unknown": "open", "not asked": "open"}
+
+
+def _segment_names(summary: Summary) -> dict[str, str]:
+    return SEGMENTS | ({"language": "Country"} if summary.results.manifest.kind == "transaction" else {})
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _charts(summary: Summary) -> list[str]:
+    charts = []
+    if summary.diff is not None and len(summary.diff.reviews) > 1:
+        charts.append(_reviews(summary.diff))
+    for one in summary.evaluation.qualities if summary.evaluation is not None else ():
+        charts.extend(_quality(one))
+    return charts
+
+
+def _reviews(diff: Diff) -> str:
+    rows: list[tuple[str, float, float | None]] = []
+    for day, (before, after) in diff.reviews.items():
+        rows.append((datetime.fromtimestamp(day * 86_400, UTC).strftime("%m-%d"), float(before), float(after)))
+    return bars(rows, title="Events for review by day (UTC)", y_label="events", names=("before", "after"))
+
+
+def _quality(one: Quality) -> list[str]:
+    charts = []
+    if one.precision_recall:
+        here: list[tuple[float, float]] = []
+        precision, recall = one.figures["precision"], one.figures["recall"]
+        if precision is not None and recall is not None:
+            here = [(recall, precision)]
+        charts.append(lines(
+            [Line(name=one.label, points=one.precision_recall), Line(name="at the threshold", points=here, style="b", dots=True)],
+            title=f"{one.label}: precision against recall", x_label="recall", y_label="precision",
+        ))
+    if one.roc:
+        charts.append(lines(
+            [Line(name=one.label, points=[(0.0, 0.0), *one.roc, (1.0, 1.0)]), Line(name="chance", points=[(0, 0), (1, 1)], style="c")],
+            title=f"{one.label}: ROC", x_label="false positive rate", y_label="true positive rate",
+        ))
+    points: list[Any] = [(mean, share) for mean, share, _ in one.calibration]
+    if len(points) > 1:
+        charts.append(lines(
+            [Line(name=one.label, points=points, dots=True), Line(name="perfect", points=[(0, 0), (1, 1)], style="c")],
+            title=f"{one.label}: calibration", x_label="probability said", y_label="share that was true",
+        ))
+    return charts
