@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from lightgbm import Booster
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -28,9 +29,9 @@ CARD_SIDE: tuple[str, ...] = (
 )  # fmt: skip
 """Features of the model that knows the card's side only."""
 TERMINAL_SIDE: tuple[str, ...] = (
-    "terminal_count_1d", "terminal_count_7d", "terminal_count_30d", "terminal_frauds_1d", "terminal_frauds_7d", "terminal_frauds_30d",
-    "terminal_risk_1d", "terminal_risk_7d", "terminal_risk_30d", "terminal_fraud_share_3", "terminal_fraud_share_10",
-    "terminal_streak", "terminal_streak_days", "terminal_days_since_fraud", "terminal_legit_since_fraud",
+    "terminal_count_7d", "terminal_count_30d", "terminal_frauds_7d", "terminal_frauds_30d", "terminal_risk_7d", "terminal_risk_30d",
+    "terminal_fraud_share_3", "terminal_streak", "terminal_streak_days", "terminal_streak_gap_days", "terminal_streak_amount",
+    "terminal_streak_odd", "terminal_days_since_fraud", "terminal_legit_since_fraud",
 )  # fmt: skip
 """What a model adds that knows the terminal's side as well."""
 
@@ -55,7 +56,7 @@ def write(table: Table, out: Path, training: FraudTraining, *, threads: int = 1)
     if not table.fraud[used].any():
         raise ModelError(f"no fraud between {training.train_from} and {training.train_until}: nothing to learn")
     calibration = _calibrated(table, training, threads=threads)
-    booster = fraud_trees.fit(table.rows[used], table.fraud[used], training.trees, threads=threads)
+    booster = fit(table, used, training, threads=threads)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "model.onnx"
     fraud_trees.write_onnx(booster, path)
@@ -82,6 +83,12 @@ def write(table: Table, out: Path, training: FraudTraining, *, threads: int = 1)
     return card
 
 
+def fit(table: Table, used: NDArray[np.intp], training: FraudTraining, *, threads: int = 1) -> Booster:
+    """The trees of the `used` rows; they learn to do without the terminal's side as well."""
+    hideable = [place for place, name in enumerate(table.names) if name in TERMINAL_SIDE]
+    return fraud_trees.fit(table.rows[used], table.fraud[used], training.trees, hideable=hideable, threads=threads)
+
+
 def _limits(training: FraudTraining) -> tuple[str, ...]:
     shared = (
         "Trained on simulated transactions in one currency: scores on real ones are in order of risk at best; train on your own "
@@ -101,7 +108,7 @@ def _calibrated(table: Table, training: FraudTraining, *, threads: int) -> Calib
     if table.fraud[held].sum() < 20 or table.fraud[earlier].sum() < 20:
         log.warning("fraud.not_calibrated", reason="fewer than 20 frauds to fit on")
         return Calibration()
-    booster = fraud_trees.fit(table.rows[earlier], table.fraud[earlier], training.trees, threads=threads)
+    booster = fit(table, earlier, training, threads=threads)
     return platt(fraud_trees.log_odds(booster, table.rows[held]), table.fraud[held])
 
 

@@ -28,18 +28,23 @@ Rows = NDArray[np.float32]
 Labels = NDArray[np.int8]
 Scorer = Callable[[Rows], NDArray[np.float64]]
 
-PLAIN_TREES = Trees(rounds=200, leaves=15, learning_rate=0.05, min_rows_in_leaf=20, features_share=0.8, l2=0.0)
+HIDEABLE = tuple(range(len(CARD_SIDE), len(CARD_SIDE + TERMINAL_SIDE)))
+"""Columns of the terminal's side in our rows."""
+PLAIN_TREES = Trees(rounds=200, leaves=15, learning_rate=0.05, min_rows_in_leaf=20, features_share=0.8, l2=0.0, legitimate_share=1.0)
 """LightGBM as a baseline: ordinary settings on the handbook's features."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One row of the table: how a model is fitted, on which features and on how many days (None: all from the warm-up on)."""
+    """One row of the table: how a model is fitted, on which features and on how many days (None: all from the warm-up on).
+
+    `blind` leaves the terminal's side out of what is tested."""
 
     name: str
     features: str
     days: int | None
     fit: Callable[[Rows, Labels], Scorer]
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +60,16 @@ class Result:
 
 def contenders(training: FraudTraining) -> tuple[Contender, ...]:
     """All rows of the table, XGBoost only where it is installed."""
+    both = _trees(training.trees, HIDEABLE)
     rows = [
         Contender(name="logistic regression, 7 days", features="handbook", days=WEEK_DAYS, fit=_logistic),
         Contender(name="random forest, 7 days", features="handbook", days=WEEK_DAYS, fit=_forest),
         Contender(name="LightGBM, 7 days", features="handbook", days=WEEK_DAYS, fit=_trees(PLAIN_TREES)),
         Contender(name="LightGBM, all days", features="handbook", days=None, fit=_trees(PLAIN_TREES)),
         Contender(name="ours, card side", features="card", days=None, fit=_trees(training.trees)),
-        Contender(name="ours, both sides, 7 days", features="both", days=WEEK_DAYS, fit=_trees(training.trees)),
-        Contender(name="ours, both sides", features="both", days=None, fit=_trees(training.trees)),
+        Contender(name="ours, both sides, 7 days", features="both", days=WEEK_DAYS, fit=both),
+        Contender(name="ours, both sides", features="both", days=None, fit=both),
+        Contender(name="the same, terminals unknown", features="both", days=None, fit=both, blind=True),
     ]
     try:
         import xgboost
@@ -89,11 +96,19 @@ def compare(table: Table, handbook: Rows, training: FraudTraining, weeks: Sequen
     """As `evaluate`, of features that are there already: ours in `table`, the handbook's in `handbook`, row by row."""
     features = {"handbook": handbook, "both": table.rows, "card": table.rows[:, [table.names.index(name) for name in CARD_SIDE]]}
     results = []
+    rows_of_table = contenders(training)
     for week in weeks:
-        for contender in contenders(training):
+        fitted: dict[tuple[object, int | None], Scorer] = {}
+        for contender in rows_of_table:
             days = split(table, week, train_days=contender.days, warm_until=training.train_from)
             rows = features[contender.features]
-            scores = contender.fit(rows[days.train], table.fraud[days.train])(rows[days.test])
+            tested = rows[days.test]
+            if contender.blind:
+                tested[:, list(HIDEABLE)] = np.nan
+            key = (contender.fit, contender.days)
+            if key not in fitted:
+                fitted[key] = contender.fit(rows[days.train], table.fraud[days.train])
+            scores = fitted[key](tested)
             result = Result(
                 contender=contender.name, week=week, rows=len(days.test), positives=int(table.fraud[days.test].sum()),
                 figures=figures(table, days.test, scores),
@@ -132,9 +147,9 @@ def _forest(features: Rows, fraud: Labels) -> Scorer:
     return lambda tested: np.asarray(model.predict_proba(tested)[:, 1], np.float64)
 
 
-def _trees(trees: Trees) -> Callable[[Rows, Labels], Scorer]:
+def _trees(trees: Trees, hideable: tuple[int, ...] = ()) -> Callable[[Rows, Labels], Scorer]:
     def fit(features: Rows, fraud: Labels) -> Scorer:
-        booster = fraud_trees.fit(features, fraud, trees)
-        return lambda tested: fraud_trees.log_odds(booster, tested)
+        booster = fraud_trees.fit(features, fraud, trees, hideable=hideable)
+        return lambda tested: 1.0 / (1.0 + np.exp(-fraud_trees.log_odds(booster, tested)))
 
     return fit

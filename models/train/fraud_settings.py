@@ -60,13 +60,17 @@ class Columns:
 class Trees:
     """Size and pace of the gradient boosting (names as LightGBM's)."""
 
-    rounds: int = 250
+    rounds: int = 300
     leaves: int = 15
-    learning_rate: float = 0.05
+    learning_rate: float = 0.04
     min_rows_in_leaf: int = 50
     rows_share: float = 0.8
     features_share: float = 0.5
     l2: float = 5.0
+    legitimate_share: float = 0.3
+    """Share of the legitimate rows that is trained on, with the weight of all."""
+    hidden_share: float = 0.3
+    """Share of the rows that is trained on once more with the terminal's side unknown."""
     seed: int = 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,29 @@ MAX_DIFFERENCE = 2e-5
 """Largest difference in log-odds that ONNX may show; the sums of float32 leaves differ by less."""
 
 
-def fit(rows: NDArray[np.float32], fraud: NDArray[np.int8], trees: Trees, *, threads: int = 1) -> lightgbm.Booster:
-    """The trees of [n, features] rows and n labels; log loss without class weights, so the output is close to calibrated."""
+def fit(
+    rows: NDArray[np.float32], fraud: NDArray[np.int8], trees: Trees, *, hideable: Sequence[int] = (), threads: int = 1
+) -> lightgbm.Booster:
+    """The trees of [n, features] rows and n labels; log loss, so the output is close to calibrated.
+
+    `trees.legitimate_share` of the legitimate rows stand for all of them. `trees.hidden_share` of the rows are learned a second time
+    with the `hideable` columns unknown: one model then serves with and without what those need."""
+    chance = np.random.default_rng(trees.seed)
+    kept = np.flatnonzero((fraud == 1) | (chance.random(len(fraud)) < trees.legitimate_share))
+    used, truth = rows[kept], fraud[kept]
+    if hideable:
+        again = chance.random(len(kept)) < trees.hidden_share
+        blind = used[again]
+        blind[:, list(hideable)] = np.nan
+        used, truth = np.concatenate([used, blind]), np.concatenate([truth, truth[again]])
+    weights = np.where(truth == 1, 1.0, 1.0 / trees.legitimate_share)
     parameters = {
         "objective": "binary", "num_leaves": trees.leaves, "learning_rate": trees.learning_rate,
         "min_data_in_leaf": trees.min_rows_in_leaf, "bagging_fraction": trees.rows_share, "bagging_freq": 1,
         "feature_fraction": trees.features_share, "lambda_l2": trees.l2, "seed": trees.seed, "num_threads": threads,
         "verbose": -1, "deterministic": True, "force_row_wise": True,
     }
-    return lightgbm.train(parameters, lightgbm.Dataset(rows, fraud), num_boost_round=trees.rounds)
+    return lightgbm.train(parameters, lightgbm.Dataset(used, truth, weight=weights), num_boost_round=trees.rounds)
 
 
 def log_odds(booster: lightgbm.Booster, rows: NDArray[np.float32], *, threads: int = 1) -> NDArray[np.float64]:

@@ -16,7 +16,8 @@ from models.errors import ModelError
 from models.fraud import FraudClassifier
 from models.history import DAY_MS
 from models.train import fraud, fraud_trees
-from models.train.fraud_protocol import HANDBOOK_WEEK, TEST_WEEKS, VALIDATION_WEEKS, card_precision, recall_at_fpr, split
+from models.train.fraud_evaluate import evaluate, markdown
+from models.train.fraud_protocol import HANDBOOK_WEEK, TEST_WEEKS, VALIDATION_WEEKS, card_precision, money_saved, recall_at_fpr, split
 from models.train.fraud_settings import Columns, FraudTraining, Trees
 from models.train.fraud_table import Table, build, read
 
@@ -44,11 +45,11 @@ def shop_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """50 days of 40 cards; a fraud is a payment of some 8 times the card's usual."""
     chance = np.random.default_rng(3)
     rows = []
-    for number in range(6_000):
-        at = pd.Timestamp(START) + pd.Timedelta(minutes=12 * number)
+    for number in range(3_000):
+        at = pd.Timestamp(START) + pd.Timedelta(minutes=24 * number)
         who = int(chance.integers(40))
         bad = chance.random() < 0.05
-        paid = (10 + who) * chance.lognormal(0, 0.2) * (8 if bad else 1)
+        paid = (10 + who) * chance.lognormal(0, 0.6) * (8 if bad else 1)
         day, time = at.strftime("%Y-%m-%d %H:%M").split()
         rows.append((f"t{number}", day, time, f"card {who}", f"${paid:,.2f}", number % 7, "Yes" if bad else "No"))
     path = tmp_path_factory.mktemp("shop") / "shop.csv"
@@ -125,6 +126,18 @@ def test_the_last_days_are_never_trained_on(shop_csv: Path, small_toml: Path, tm
     assert Bundle.open(tmp_path / "a").digest == Bundle.open(tmp_path / "b").digest
 
 
+def test_the_table_of_contenders_has_every_figure_of_every_week(shop_csv: Path, small_toml: Path) -> None:
+    weeks = (date(2020, 2, 3), date(2020, 2, 10))
+    results = evaluate(shop_csv, config=small_toml, weeks=weeks)
+    names = {result.contender for result in results}
+    assert {"random forest, 7 days", "LightGBM, all days", "ours, both sides", "the same, terminals unknown"} <= names
+    assert len(results) == len(names) * len(weeks)
+    assert all(0.3 < result.figures["average_precision"] < 1.001 for result in results)
+    text = markdown(results)
+    assert text.count("| ours, both sides |") == 2
+    assert "mean ± spread over 2 weeks" in text
+
+
 def toy(days: list[int], accounts: list[int], labels: list[int]) -> Table:
     times = np.array(days, np.int64) * DAY_MS + 1
     return Table(("amount",), np.zeros((len(days), 1), np.float32), times, np.array(labels, np.int8), np.array(accounts, np.int64))
@@ -154,6 +167,12 @@ def test_recall_counts_frauds_above_what_the_permitted_false_positives_exceed() 
     labels = np.array([0] * 1000 + [1, 1], np.int8)
     scores = np.concatenate([np.arange(1000) / 1000, [0.9985, 0.5]])
     assert recall_at_fpr(labels, scores, fpr=0.001) == 0.5
+
+
+def test_money_is_saved_by_looking_where_the_expected_loss_exceeds_the_cost() -> None:
+    amounts, labels = np.array([100, 100, 10, 100], np.float32), np.array([1, 0, 1, 1], np.int8)
+    # Looked at: the first two (90 and 20 expected, cost 5); the third expects 1, the last 2.
+    assert money_saved(amounts, labels, np.array([0.9, 0.2, 0.1, 0.02]), cost=5) == pytest.approx((100 - 2 * 5) / 210)
 
 
 def test_weeks_for_choosing_end_before_the_weeks_for_testing() -> None:
