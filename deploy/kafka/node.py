@@ -60,7 +60,7 @@ class Node:
         except subprocess.TimeoutExpired as error:
             raise KafkaStartError(f"Kafka's data folder was not formatted in {FORMAT_TIMEOUT_S:.0f} s") from error
         if done.returncode != 0:
-            raise KafkaStartError(f"Kafka's data folder cannot be formatted: {done.stderr.strip()[-600:]}")
+            raise KafkaStartError(f"Kafka's data folder cannot be formatted: {_cause(done.stderr)}")
         self._formatted = True
 
     def start(self) -> None:
@@ -108,6 +108,12 @@ class Node:
         except OSError:
             return ""
         return "\n".join(lines[-LOG_TAIL:])
+
+
+def _cause(trace: str) -> str:
+    """The line of a Java trace that says what was wrong."""
+    lines = trace.strip().splitlines() or ["it said nothing"]
+    return next((line for line in lines if "Exception" in line or "Error" in line), lines[-1])
 
 
 def wait_until_stopped(nodes: list[Node], timeout_s: float = STOP_TIMEOUT_S) -> None:

@@ -20,6 +20,9 @@ BrokerName = Literal["embedded", "apache"]
 EMBEDDED_LIKE_APACHE = BrokerSettings(auto_create_topics=False, default_partitions=4)
 """Set as the Apache node of the tests and of docker-compose.yml is: see deploy/kafka/properties.py."""
 
+QUICK_TO_NOTICE = {"broker.heartbeat.interval.ms": "500", "broker.session.timeout.ms": "3000", "replica.lag.time.max.ms": "3000"}
+"""A dead node is missed after 3 s instead of 9: outage tests wait for that."""
+
 
 @pytest.fixture(scope="session")
 def embedded_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -43,7 +46,7 @@ def kafka_trio() -> Iterator[Cluster]:
     """Three Apache Kafka nodes with three copies of everything, fresh for each test: nodes may be killed. Such a test carries
     the mark `kafka` itself."""
     try:
-        with running_kafka(nodes=3) as cluster:
+        with running_kafka(nodes=3, settings=QUICK_TO_NOTICE) as cluster:
             yield cluster
     except KafkaMissingError as error:
         pytest.skip(f"Apache Kafka: {error}")
