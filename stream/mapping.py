@@ -51,6 +51,12 @@ MINOR_DIGITS = {
 """Digits after the point by currency where they are not 2 (ISO 4217)."""
 
 
+MAX_PLANS = 1_000
+
+Plan = tuple[tuple[str, tuple[str, ...]], ...]
+"""Field by field, the columns to look into."""
+
+
 class MappingError(ValueError):
     """A row cannot be mapped; the message names the field and never quotes the row."""
 
@@ -70,49 +76,65 @@ class FieldMap:
 
 
 class Completion:
-    """Completes rows of one file for one topic. `now` stands for the time of a row that has none."""
+    """Completes rows of one file for one topic. `now` stands for the time of a row that has none (None: nothing does)."""
 
-    def __init__(self, topic: str, fields: FieldMap, *, file: str, now: datetime) -> None:
+    def __init__(self, topic: str, fields: FieldMap, *, file: str, now: datetime | None) -> None:
         self._topic = topic
         self._aliases = ALIASES.get(topic, {})
-        self._known = set(BY_NAME[topic].payload.model_fields)
+        self._known = tuple(BY_NAME[topic].payload.model_fields)
+        self._plans: dict[tuple[str, ...], Plan] = {}
         self._sources = fields.sources
         self._constants = fields.constants
         self._file = file
         self._now = now
 
+    @property
+    def own_time(self) -> bool:
+        """Whether a row's own field `occurred_at`, where it has one, is its time."""
+        return "occurred_at" not in self._sources and "occurred_at" not in self._constants
+
     def __call__(self, row: Row) -> dict[str, Any]:
         """The record that `row` stands for. Of a table only known fields are taken, of a JSON line all. Raises `MappingError`."""
         given = row.fields or {}
-        record: dict[str, Any] = {} if row.table else dict(given)
-        usual = {_plain(name): value for name, value in reversed(given.items())}
-        for field in self._known:
-            if field in given:
-                record[field] = given[field]
-            elif field not in self._sources and (found := self._alias(field, usual)) is not None:
-                record[field] = found
+        record: dict[str, Any] = {} if row.table else {name: value for name, value in given.items() if value is not None}
+        for field, columns in self._plan(tuple(given)):
+            for column in columns:
+                if (value := given[column]) is not None:
+                    record[field] = value
+                    break
         record.update({field: value for field, source in self._sources.items() if (value := _looked_up(source, given, field)) is not None})
         record.update(self._constants)
-        self._fill(record, usual, row.number)
+        self._fill(record, row.number)
         return record
 
-    def _alias(self, field: str, usual: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a field's value)
-        for name in (field, *self._aliases.get(field, ())):
-            if usual.get(name) is not None:
-                return usual[name]
-        return None
+    def _plan(self, columns: tuple[str, ...]) -> Plan:
+        """For each field the columns that may hold it, the likeliest first. The rows of a file mostly have the same columns."""
+        plan = self._plans.get(columns)
+        if plan is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[columns] = tuple(
+                (field, found)
+                for field in dict.fromkeys((*self._known, *self._aliases))
+                if field not in self._sources and (found := self._holding(field, columns))
+            )
+        return plan
 
-    def _fill(self, record: dict[str, Any], usual: Mapping[str, Any], number: int) -> None:
+    def _holding(self, field: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+        names = (field, *self._aliases.get(field, ()))
+        return tuple(sorted((column for column in columns if _plain(column) in names), key=lambda column: names.index(_plain(column))))
+
+    def _fill(self, record: dict[str, Any], number: int) -> None:
         """What no row has to say: an id, a time, and what the topic's records need besides."""
         record.setdefault("id", f"{self._file}:{number}")
-        record.setdefault("occurred_at", self._now)
+        if self._now is not None:
+            record.setdefault("occurred_at", self._now)
         if self._topic == "messages":
             # Each its own writer: better than all of them one.
             record.setdefault("user_id", record["id"])
         elif self._topic == "transactions":
             record.setdefault("currency", NO_CURRENCY)
-            amount = record.pop("amount", None) if "amount" not in self._known else None
-            amount = self._alias("amount", usual) if amount is None else amount
+            amount = record.pop("amount", None)
             if "amount_minor" not in record and amount is not None:
                 record["amount_minor"] = minor(amount, str(record["currency"]))
         elif self._topic == "verdicts":

@@ -17,7 +17,7 @@ from stream.errors import UsageError
 
 STANDARD_INPUT = Path("-")
 PARQUET_BATCH = 1_000
-PARQUET = frozenset({".parquet", ".pq"})
+TABLES = frozenset({".csv", ".parquet", ".pq"})
 
 
 class Row(NamedTuple):
@@ -37,9 +37,14 @@ class Row(NamedTuple):
 
 def read(path: Path) -> Iterator[Row]:
     """The rows of `path` (`-`: JSON Lines from standard input), told apart by the name's ending. Raises `UsageError`."""
-    if path.suffix.lower() in PARQUET:
-        return _parquet(path)
-    return _csv(path) if path.suffix.lower() == ".csv" else json_lines(path)
+    if not is_table(path):
+        return json_lines(path)
+    return _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether `path` is a CSV or Parquet file, going by its name."""
+    return path.suffix.lower() in TABLES
 
 
 @contextmanager
