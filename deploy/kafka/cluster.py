@@ -112,7 +112,8 @@ def _cluster_id(folder: Path) -> str:
     """The id that this folder's cluster was formatted with, made where there is none yet."""
     kept = folder / _CLUSTER_ID
     if not kept.exists():
-        kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        # The letter in front because an id that begins with a dash would read as an option.
+        kept.write_text("F" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:21])
     return kept.read_text()
 
 
