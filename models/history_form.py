@@ -16,7 +16,7 @@ from __future__ import annotations
 import zlib
 from functools import lru_cache
 from itertools import chain
-from struct import Struct
+from struct import Struct, error
 from typing import TYPE_CHECKING
 
 from models.errors import HistoryError
@@ -38,41 +38,41 @@ Ints = tuple[int, ...]
 
 def pack(history: History) -> bytes:
     """`history` in binary form."""
+    try:
+        return _packed(history, 0)
+    except error:
+        # A number did not fit: find out which kind. Rare, so that the usual case need not look.
+        times, amounts = history.times, history.amounts
+        buckets = history.hours + history.days
+        wide = _WIDE_TIMES if times and times[-1] - times[0] >= 2**32 else 0
+        wide |= _WIDE_AMOUNTS if amounts and max(amounts) >= 2**32 else 0
+        wide |= _WIDE_COUNTS if buckets and max(buckets[1::3]) >= 2**16 else 0
+        wide |= _WIDE_SUMS if buckets and max(buckets[2::3]) >= 2**32 else 0
+        return _packed(history, wide)
+
+
+def _packed(history: History, flags: int) -> bytes:
+    """The binary form with the widths of `flags`. Raises `struct.error` where a number does not fit."""
     times, ids, amounts, currencies, places, lands, hours, days, frauds, first, home, count, total, squares = history
     size = len(times)
     newest = times[-1] if size else 0
-    flags = 0
-    columns: list[Ints] = []
-    if size:
-        ages = tuple([newest - at for at in times])
-        if ages[0] >= 2**32:
-            flags |= _WIDE_TIMES
-        if max(amounts) >= 2**32:
-            flags |= _WIDE_AMOUNTS
-        if currencies.count(currencies[0]) != size:
-            flags |= _MANY_CURRENCIES
-        else:
-            currencies = currencies[:1]
-        columns = [ages, ids, amounts, currencies]
-        if any(places):
-            flags |= _PLACES
-            columns.append(places)
-        if any(lands):
-            flags |= _LANDS
-            columns.append(lands)
-    for buckets in (hours, days):
-        if buckets:
-            if max(buckets[1::3]) >= 2**16:
-                flags |= _WIDE_COUNTS
-            if max(buckets[2::3]) >= 2**32:
-                flags |= _WIDE_SUMS
-            columns.append(buckets)
-    columns += frauds
-    head = _HEAD.pack(
-        VERSION, flags, size, len(hours) // 3, len(days) // 3, len(frauds), home, count, first, newest, total,
-        squares.to_bytes(16, "little"),
-    )
-    body = head + _body(flags, size, len(hours) // 3, len(days) // 3, len(frauds)).pack(*chain.from_iterable(columns))
+    if size and currencies.count(currencies[0]) == size:
+        currencies = currencies[:1]
+    else:
+        flags |= _MANY_CURRENCIES if size else 0
+    if any(places):
+        flags |= _PLACES
+    else:
+        places = ()
+    if any(lands):
+        flags |= _LANDS
+    else:
+        lands = ()
+    shape = size, len(hours) // 3, len(days) // 3, len(frauds)
+    head = _HEAD.pack(VERSION, flags, *shape, home, count, first, newest, total, squares.to_bytes(16, "little"))
+    ages = [newest - at for at in times]
+    known = chain.from_iterable(frauds)
+    body = head + _body(flags, *shape).pack(*ages, *ids, *amounts, *currencies, *places, *lands, *hours, *days, *known)
     return body + _TAIL.pack(zlib.crc32(body))
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models.bundle import file_sha256
-from models.card import Calibration, Card, Output, Source
+from models.card import Calibration, Card, Output, Quality, Source
 from models.errors import ModelError
 from models.train import fraud_trees
-from models.train.fraud_protocol import EPOCH
+from models.train.fraud_protocol import DELAY_DAYS, EPOCH, TEST_DAYS, figures, split
 from models.train.fraud_settings import FraudTraining
-from models.train.fraud_table import Table, build
+from models.train.fraud_table import DAY_MS, Table, build
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +79,7 @@ def write(table: Table, out: Path, training: FraudTraining, *, threads: int = 1)
         ),
         limits=_limits(training),
     )  # fmt: skip
+    card = card.model_copy(update={"quality": _quality(table, booster, calibration, training)})
     (out / "card.json").write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
 
@@ -97,6 +98,30 @@ def _limits(training: FraudTraining) -> tuple[str, ...]:
     )
     blind = ("Knows nothing of terminals: fraud that shows only where a card is used stays unseen.",)
     return shared if training.terminals else (*shared, *blind)
+
+
+def _quality(table: Table, booster: Booster, calibration: Calibration, training: FraudTraining) -> tuple[Quality, ...]:
+    """The figures of the handbook's protocol in the first week after the training and the label delay, if the table has it."""
+    test_from = training.train_until + timedelta(days=DELAY_DAYS + 1)
+    test = split(table, test_from).test
+    if not table.fraud[test].any() or _day(test_from) + TEST_DAYS - 1 > table.times[-1] // DAY_MS:
+        return ()
+    week = f"{test_from} to {test_from + timedelta(days=TEST_DAYS - 1)}"
+    seen, found = table.rows[test], []
+    blind = seen.copy()
+    hideable = [place for place, name in enumerate(table.names) if name in TERMINAL_SIDE]
+    blind[:, hideable] = np.nan
+    for title, rows in (("", seen), (", terminals unknown", blind)) if hideable else (("", seen),):
+        odds = calibration.slope * fraud_trees.log_odds(booster, rows) + calibration.intercept
+        scores = 1.0 / (1.0 + np.exp(-odds))
+        found.append(
+            Quality(
+                slice=week + title, label="fraud", rows=len(test), positives=int(table.fraud[test].sum()),
+                figures={**figures(table, test, scores), "mean_probability": float(scores.mean())},
+                note="the handbook's protocol: a delay of 7 days after the training, known compromised cards removed",
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _calibrated(table: Table, training: FraudTraining, *, threads: int) -> Calibration:
