@@ -43,6 +43,7 @@ def read_all(broker: str, topic: str) -> list[RawRecord]:
         while len(found) < left and time.monotonic() < deadline:
             for tp, records in consumer.poll(500, max_records=5_000).items():
                 found += [RawRecord(Position(topic, tp.partition, one.offset), one.key, one.value, one.timestamp) for one in records]
+    assert len(found) == left, f"read only {len(found)} of {left} records of {topic}"
     return sorted(found, key=lambda raw: raw.at)
 
 
