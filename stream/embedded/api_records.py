@@ -11,6 +11,7 @@ from stream.embedded import batch
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.log import PartitionLog, Waiter
 from stream.embedded.node import Call, Node
+from stream.embedded.times import first_at, youngest
 from stream.embedded.wire import Encoded, Fetched, Message, encode_fetch
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL = -1, -2, -3, -4
@@ -146,9 +147,9 @@ def _offset_at(node: Node, name: str, part: Message) -> Message:
         elif part.timestamp in (EARLIEST, EARLIEST_LOCAL):
             found = (log.start, -1)
         elif part.timestamp == MAX_TIMESTAMP:
-            found = log.newest()
+            found = youngest(log)
         else:
-            found = log.at_time(part.timestamp)
+            found = first_at(log, part.timestamp)
     except RefusedError as refusal:
         return answer(partition_index=part.partition_index, error_code=refusal.code, offset=-1, timestamp=-1)
     offset, timestamp = found or (-1, -1)

@@ -7,6 +7,7 @@ import structlog
 
 from stream.embedded.compaction import Plan, compact, install
 from stream.embedded.configs import TopicConfig
+from stream.embedded.errors import RefusedError
 from stream.embedded.group import State
 from stream.embedded.log import PartitionLog
 from stream.embedded.node import Node
@@ -38,7 +39,7 @@ class Cleanup:
             await asyncio.sleep(self._node.settings.fsync_interval_s)
             for topic in self._node.topics:
                 for log in topic.partitions:
-                    with contextlib.suppress(OSError):  # the topic may be deleted meanwhile
+                    with contextlib.suppress(OSError, RefusedError):  # the topic may be deleted meanwhile; a failing disk is logged
                         await log.flushed()
 
     async def _clean(self) -> None:
@@ -74,7 +75,7 @@ class Cleanup:
             if any(segment not in log.segments for segment in each.old):
                 each.path.unlink(missing_ok=True)  # retention, or a request, has deleted some of them meanwhile
                 continue
-            log.replace(each.old, install(each, index_interval=plan.index_interval))
+            log.replace(each.old, install(each))
             for segment in each.old[1:]:
                 segment.delete()
         log.set_cleaned(end)

@@ -30,9 +30,10 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Rewritten:
-    """Segments to take out and what to put in their place, still under another name."""
+    """Segments to take out, the one to put in their place, and the file that holds it until then."""
 
     old: list[Segment]
+    new: Segment
     path: Path
 
 
@@ -44,16 +45,12 @@ def compact(plan: Plan) -> tuple[list[Rewritten], int]:
     return rewritten, end
 
 
-def install(rewritten: Rewritten, *, index_interval: int) -> Segment:
+def install(rewritten: Rewritten) -> Segment:
     """Puts a rewritten segment in its place on disk; the segments after the first are the caller's to delete."""
-    first = rewritten.old[0]
-    first.index_path.unlink(missing_ok=True)
-    rewritten.path.replace(first.path)
-    segment = Segment(first.path.parent, first.base, index_interval=index_interval)
-    for _ in segment.recover(verify=False):
-        pass
-    segment.save_index()
-    return segment
+    rewritten.old[0].index_path.unlink(missing_ok=True)
+    rewritten.path.replace(rewritten.new.path)
+    rewritten.new.save_index()
+    return rewritten.new
 
 
 def _latest_offsets(plan: Plan) -> tuple[dict[bytes, int], int]:
@@ -93,13 +90,17 @@ def _groups(segments: list[Segment], limit: int) -> list[list[Segment]]:
 
 def _rewrite(group: list[Segment], latest: dict[bytes, int], plan: Plan) -> Rewritten:
     path = group[0].path.with_suffix(".compacted")
+    new = Segment(path.parent, group[0].base, index_interval=plan.index_interval)
     with path.open("wb") as file:
         for segment in group:
             for view, _ in segment.batches(0):
-                file.write(_cleaned(view, latest, plan))
+                cleaned = _cleaned(view, latest, plan)
+                if cleaned:
+                    file.write(cleaned)
+                    new.note(batch.header_at(cleaned))
         file.flush()
         os.fsync(file.fileno())
-    return Rewritten(old=group, path=path)
+    return Rewritten(old=group, new=new, path=path)
 
 
 def _cleaned(view: memoryview, latest: dict[bytes, int], plan: Plan) -> bytes:

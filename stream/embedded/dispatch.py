@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kafka.protocol import admin, consumer, metadata, producer
 
-from stream.embedded import api_cluster, api_groups, api_records, api_topics
+from stream.embedded import api_cluster, api_configs, api_groups, api_offsets, api_records, api_topics
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.node import Call, Node
 from stream.embedded.wire import Message
@@ -65,8 +65,8 @@ APIS: tuple[Api, ...] = (
     Api("Fetch", 4, 11, api_records.fetch, consumer, waits=True),
     Api("ListOffsets", 1, 7, api_records.list_offsets, consumer),
     Api("Metadata", 0, 12, api_topics.metadata, metadata),
-    Api("OffsetCommit", 2, 8, api_groups.offset_commit, consumer),
-    Api("OffsetFetch", 1, 7, api_groups.offset_fetch, consumer),
+    Api("OffsetCommit", 2, 8, api_offsets.offset_commit, consumer),
+    Api("OffsetFetch", 1, 7, api_offsets.offset_fetch, consumer),
     Api("FindCoordinator", 0, 3, api_cluster.find_coordinator, metadata),
     Api("JoinGroup", 0, 8, api_groups.join_group, consumer, waits=True),
     Api("Heartbeat", 0, 4, api_groups.heartbeat, consumer),
@@ -80,12 +80,12 @@ APIS: tuple[Api, ...] = (
     Api("DeleteRecords", 0, 2, api_records.delete_records, admin),
     Api("InitProducerId", 0, 4, api_records.init_producer_id, producer),
     Api("OffsetForLeaderEpoch", 2, 4, api_records.offset_for_leader_epoch, consumer),
-    Api("DescribeConfigs", 1, 4, api_topics.describe_configs, admin),
-    Api("AlterConfigs", 0, 2, api_topics.alter_configs, admin),
+    Api("DescribeConfigs", 1, 4, api_configs.describe_configs, admin),
+    Api("AlterConfigs", 0, 2, api_configs.alter_configs, admin),
     Api("CreatePartitions", 0, 3, api_topics.create_partitions, admin),
     Api("DeleteGroups", 0, 2, api_groups.delete_groups, admin),
-    Api("IncrementalAlterConfigs", 0, 1, api_topics.incremental_alter_configs, admin),
-    Api("OffsetDelete", 0, 0, api_groups.offset_delete, consumer),
+    Api("IncrementalAlterConfigs", 0, 1, api_configs.incremental_alter_configs, admin),
+    Api("OffsetDelete", 0, 0, api_offsets.offset_delete, consumer),
     Api("DescribeCluster", 0, 1, api_cluster.describe_cluster, admin),
 )
 BY_KEY = {api.key: api for api in APIS}

@@ -69,5 +69,13 @@ class RefusedError(EmbeddedBrokerError):
         self.code = code
 
 
+class MemberIdRequiredError(RefusedError):
+    """The client joins again with the id it is given here."""
+
+    def __init__(self, member_id: str) -> None:
+        super().__init__(ErrorCode.MEMBER_ID_REQUIRED)
+        self.member_id = member_id
+
+
 class MalformedRequestError(EmbeddedBrokerError):
     """Bytes that cannot be read as a request; the connection ends."""

@@ -9,13 +9,12 @@ The states and what moves between them are the classic protocol's:
 
 import asyncio
 import uuid
-from collections import Counter
 from collections.abc import Callable
 from enum import Enum
 
 import structlog
 
-from stream.embedded.errors import ErrorCode, RefusedError
+from stream.embedded.errors import ErrorCode, MemberIdRequiredError, RefusedError
 from stream.embedded.roster import Joined, Joining, Member, Roster
 from stream.embedded.settings import BrokerSettings
 
@@ -32,14 +31,6 @@ class State(Enum):
     COMPLETING = "CompletingRebalance"
     STABLE = "Stable"
     DEAD = "Dead"
-
-
-class MemberIdRequiredError(RefusedError):
-    """The client joins again with the id it is given here."""
-
-    def __init__(self, member_id: str) -> None:
-        super().__init__(ErrorCode.MEMBER_ID_REQUIRED)
-        self.member_id = member_id
 
 
 class Group:
@@ -139,11 +130,8 @@ class Group:
             raise RefusedError(ErrorCode.INVALID_SESSION_TIMEOUT)
         if not about.protocols or not about.protocol_type:
             raise RefusedError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
-        others = [each for each in self.members if each.id != member_id]
-        if others:
-            common = set(about.protocols).intersection(*(each.about.protocols for each in others))
-            if about.protocol_type != self.protocol_type or not common:
-                raise RefusedError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
+        if not self.members.agree_with(about, besides=member_id):
+            raise RefusedError(ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
         if member_id not in self.members and len(self.members) >= settings.max_group_members:
             raise RefusedError(ErrorCode.GROUP_MAX_SIZE_REACHED)
 
@@ -197,16 +185,13 @@ class Group:
         for member in self.members:
             member.answer_sync(RefusedError(ErrorCode.REBALANCE_IN_PROGRESS))
         if first:
-            self._gather_until = self._loop.time() + self._rebalance_timeout_s()
+            self._gather_until = self._loop.time() + self.members.rebalance_timeout_s
         else:
-            self._after(self._rebalance_timeout_s(), self._complete)
+            self._after(self.members.rebalance_timeout_s, self._complete)
         self._complete_if_all_joined()
 
-    def _rebalance_timeout_s(self) -> float:
-        return max((each.about.rebalance_timeout_ms for each in self.members), default=0) / 1000
-
     def _complete_if_all_joined(self) -> None:
-        if not all(each.joining is not None for each in self.members):
+        if any(each.joining is None for each in self.members):
             return
         more_s = min(self._settings.initial_rebalance_delay_s, self._gather_until - self._loop.time())
         if more_s > 0 and len(self.members):
@@ -233,9 +218,9 @@ class Group:
         self.state = State.COMPLETING
         if self.leader not in {each.id for each in joined}:
             self.leader = joined[0].id
-        self.protocol = self._vote()
+        self.protocol = self.members.vote()
         logger.info("group.generation", group=self.id, generation=self.generation, members=len(self.members))
-        self._after(self._rebalance_timeout_s(), self._sync_overdue)
+        self._after(self.members.rebalance_timeout_s, self._sync_overdue)
         for member in joined:
             self.members.heard(member)
             member.answer_join(self._joined(member))
@@ -253,12 +238,6 @@ class Group:
     def _sync_overdue(self) -> None:
         for member in [each for each in self.members if each.syncing is None]:
             self._remove(member, why="did not sync in time")
-
-    def _vote(self) -> str:
-        """The protocol that all members know and most prefer."""
-        common = set.intersection(*(set(each.about.protocols) for each in self.members))
-        votes = Counter(next(name for name in each.about.protocols if name in common) for each in self.members)
-        return votes.most_common(1)[0][0]
 
     def _joined(self, member: Member) -> Joined:
         members = tuple(self.members) if member.id == self.leader else ()

@@ -11,9 +11,8 @@ from pathlib import Path
 import structlog
 
 from stream.embedded import batch
-from stream.embedded.compression import UnreadableBatchError
 from stream.embedded.errors import ErrorCode, RefusedError
-from stream.embedded.recovery import recover, save_producers
+from stream.embedded.recovery import recover, seal
 from stream.embedded.segment import Segment, write_durably
 from stream.embedded.settings import BrokerSettings
 
@@ -65,7 +64,7 @@ class PartitionLog:
         """Puts everything on the disk, so that the next start trusts it unread."""
         for sealing in self._sealing:
             sealing.result()
-        _seal(self._fd, self.segments[-1], self.directory, self.producers.dump())
+        seal(self._fd, self.segments[-1], self.directory, self.producers.dump())
 
     def discard(self) -> None:
         """Lets go of the log's file before its directory is deleted, and wakes who waits for records."""
@@ -131,7 +130,7 @@ class PartitionLog:
         """Seals the active segment, beside the event loop, and begins the next."""
         sealed, dumped = self.segments[-1], self.producers.dump()
         self._sealing = [each for each in self._sealing if not each.done()]
-        self._sealing.append(self._disk.submit(_seal, self._fd, sealed, self.directory, dumped))
+        self._sealing.append(self._disk.submit(seal, self._fd, sealed, self.directory, dumped))
         self.segments.append(Segment(self.directory, sealed.end, index_interval=self._index_interval))
         self.rolled_ms = now_ms
         self._fd = self._open_active()
@@ -142,7 +141,10 @@ class PartitionLog:
             await asyncio.wrap_future(sealing)
 
     async def flushed(self) -> None:
-        """Returns once everything appended before the call is on the disk; callers at the same time share a flush."""
+        """Returns once everything appended before the call is on the disk; callers at the same time share a flush.
+
+        `RefusedError` where the disk fails.
+        """
         target = self.end
         while self._flushed < target:
             if self._flushing is None:
@@ -155,6 +157,9 @@ class PartitionLog:
             await self.sealed()
             await loop.run_in_executor(self._disk, os.fsync, fd)
             self._flushed = max(self._flushed, end)
+        except OSError as error:
+            logger.error("log.flush_failed", partition=self.name, error=error.strerror)
+            raise RefusedError(ErrorCode.KAFKA_STORAGE_ERROR, "the log cannot be flushed") from error
         finally:
             os.close(fd)
             self._flushing = None
@@ -206,23 +211,6 @@ class PartitionLog:
             self._hints.pop(next(iter(self._hints)))
         self._hints[offset] = (segment, position)
 
-    def at_time(self, timestamp: int) -> tuple[int, int] | None:
-        """Offset and timestamp of the first record that is `timestamp` (ms) old or younger, or None."""
-        for segment in self.segments:
-            if segment.max_timestamp < timestamp:
-                continue
-            for view, header in segment.batches(segment.position_of_time(timestamp)):
-                if header.max_timestamp >= timestamp and header.last_offset >= self.start:
-                    found = _first_at(bytes(view), header, timestamp, self.start)
-                    if found is not None:
-                        return found
-        return None
-
-    def newest(self) -> tuple[int, int] | None:
-        """Offset and timestamp of the record with the largest timestamp, or None in an empty log."""
-        largest = max((segment.max_timestamp for segment in self.segments if segment.size), default=-1)
-        return self.at_time(largest) if largest >= 0 else None
-
     def wake(self) -> None:
         """Lets everyone who waits for records look again."""
         for waiter in tuple(self.waiters):
@@ -248,25 +236,3 @@ class PartitionLog:
         """Remembers that compaction has come up to `offset`."""
         self.cleaned = offset
         write_durably(self.directory / "cleaned", str(offset).encode())
-
-
-def _seal(fd: int, segment: Segment, directory: Path, producers: list[object]) -> None:
-    """Puts a segment that takes nothing more on the disk, and beside it what makes reading it at start needless."""
-    os.fsync(fd)
-    os.close(fd)
-    try:
-        segment.save_index()
-        save_producers(directory, producers, segment.end)
-    except FileNotFoundError:
-        logger.info("log.seal_skipped", log=str(segment.path))  # the topic was deleted meanwhile
-
-
-def _first_at(view: bytes, header: batch.Header, timestamp: int, start: int) -> tuple[int, int] | None:
-    try:
-        for record in batch.records(view):
-            if record.timestamp >= timestamp and record.offset >= start:
-                return record.offset, record.timestamp
-    except (UnreadableBatchError, IndexError) as error:  # the batch came over the wire: whatever is wrong inside, its bounds still answer
-        logger.warning("log.batch_unreadable", offset=header.base_offset, error=type(error).__name__)
-        return max(header.base_offset, start), header.max_timestamp
-    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.embedded.budget import Budget
+from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.faults import Faults
 from stream.embedded.group import Group, State
 from stream.embedded.offsets import Offsets
@@ -77,6 +78,21 @@ class Node:
         if group_id not in self.groups:
             self.groups[group_id] = Group(group_id, self.settings)
         return self.groups[group_id]
+
+    def known_group(self, group_id: str) -> Group:
+        """The group of this name; `RefusedError` where there is none, so that a member of it cannot exist."""
+        try:
+            return self.groups[group_id]
+        except KeyError:
+            raise RefusedError(ErrorCode.UNKNOWN_MEMBER_ID) from None
+
+    def check_deletable(self, group_id: str) -> None:
+        """`RefusedError` unless the group exists and has no members."""
+        if group_id not in self.group_ids():
+            raise RefusedError(ErrorCode.GROUP_ID_NOT_FOUND)
+        group = self.groups.get(group_id)
+        if group and group.state is not State.EMPTY:
+            raise RefusedError(ErrorCode.NON_EMPTY_GROUP)
 
     def group_ids(self) -> set[str]:
         """Groups with members, and groups of which only offsets are left."""

@@ -94,8 +94,19 @@ def _load_producers(directory: Path) -> tuple[Producers, int]:
     return Producers(), 0
 
 
-def save_producers(directory: Path, dumped: list[object], end: int) -> None:
+def _save_producers(directory: Path, dumped: list[object], end: int) -> None:
     """Keeps the producers' state as it was when the log ended at `end`, and the one before it."""
     write_durably(directory / f"{end:020d}.producers", json.dumps(dumped).encode())
     for older in sorted(directory.glob("*.producers"))[:-2]:
         older.unlink(missing_ok=True)
+
+
+def seal(fd: int, segment: Segment, directory: Path, producers: list[object]) -> None:
+    """Puts a segment that takes nothing more on the disk, and beside it what makes reading it at start needless."""
+    os.fsync(fd)
+    os.close(fd)
+    try:
+        segment.save_index()
+        _save_producers(directory, producers, segment.end)
+    except FileNotFoundError:
+        logger.info("log.seal_skipped", log=str(segment.path))  # the topic was deleted meanwhile

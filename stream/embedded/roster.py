@@ -1,6 +1,7 @@
 """A consumer group's members: who they are, what they wait for, and how long their sessions last."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -88,6 +89,25 @@ class Roster:
     def is_idle(self) -> bool:
         """Whether there is neither a member nor a client that has been given an id to join with."""
         return not self._members and not self._expected
+
+    @property
+    def rebalance_timeout_s(self) -> float:
+        """How long the members may take to join again."""
+        return max((each.about.rebalance_timeout_ms for each in self), default=0) / 1000
+
+    def agree_with(self, about: Joining, *, besides: str) -> bool:
+        """Whether a client could be a member together with all members but the one of id `besides`."""
+        others = [each.about for each in self if each.id != besides]
+        kinds = {each.protocol_type for each in others}
+        return not others or (
+            kinds == {about.protocol_type} and bool(set(about.protocols).intersection(*(each.protocols for each in others)))
+        )
+
+    def vote(self) -> str:
+        """The protocol that all members know and most prefer."""
+        common = set.intersection(*(set(each.about.protocols) for each in self))
+        votes = Counter(next(name for name in each.about.protocols if name in common) for each in self)
+        return votes.most_common(1)[0][0]
 
     def find(self, member_id: str, instance_id: str | None) -> Member:
         """A member by its id; `RefusedError` where there is none, or another has taken its instance id over."""

@@ -28,7 +28,7 @@ class BrokerSettings:
     retention_ms: int = 7 * 24 * 3600 * 1000
     retention_bytes: int = -1
     cleanup_interval_s: float = 30.0
-    compaction_max_keys: int = 2_000_000
+    compaction_max_keys: int = 500_000
     producer_expiry_s: float = 24 * 3600.0
     offsets_retention_s: float = 7 * 24 * 3600.0
 

@@ -75,7 +75,7 @@ def connect() -> Iterator[Callable[..., Wire]]:
 @pytest.fixture
 def quick() -> BrokerSettings:
     """Settings under which sessions may be short and nothing is waited for."""
-    return BrokerSettings(min_session_timeout_ms=50, initial_rebalance_delay_s=0.1)
+    return BrokerSettings(min_session_timeout_ms=50, initial_rebalance_delay_s=0.4)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def plan(log: PartitionLog, *, max_keys: int = 10_000, tombstones_before_ms: int
 
 def put_in_place(log: PartitionLog, rewritten: list[Rewritten]) -> None:
     for each in rewritten:
-        log.replace(each.old, install(each, index_interval=200))
+        log.replace(each.old, install(each))
         for segment in each.old[1:]:
             segment.delete()
 
@@ -110,7 +110,7 @@ def test_a_compaction_stopped_between_its_steps_leaves_the_same_table(tmp_path: 
     rewritten, _ = compact(plan(log))
     assert any(len(each.old) > 1 for each in rewritten) or len(rewritten) > 3
     for number, each in enumerate(rewritten):
-        log.replace(each.old, install(each, index_interval=200))
+        log.replace(each.old, install(each))
         for step in range(len(each.old)):
             if step:
                 each.old[step].delete()

@@ -88,6 +88,7 @@ class Load:
                 "linger.ms": 1,
                 "reconnect.backoff.max.ms": 100,
                 "retry.backoff.ms": 20,
+                "message.timeout.ms": 0,
                 "log_level": 0,
             }
         )
@@ -155,7 +156,7 @@ def run(broker: Killable, kills: int) -> None:
     load, rng = Load(broker.address), random.Random(kills)
     time.sleep(0.5)
     for _ in range(kills):
-        time.sleep(rng.uniform(0.05, 0.6))
+        time.sleep(rng.uniform(0.05, 1.0))
         broker.kill()
         broker.start()
     time.sleep(0.5)

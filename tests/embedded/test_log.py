@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stream.embedded import BrokerSettings, ErrorCode, batch
 from stream.embedded.errors import RefusedError
 from stream.embedded.log import PartitionLog
+from stream.embedded.times import first_at, youngest
 
 
 @pytest.fixture
@@ -135,9 +136,9 @@ def test_times_are_looked_up_inside_batches_and_out_of_order(tmp_path: Path, dis
         append(log, [b"x" * 90, b"y" * 90], at_ms=at_ms)
     for asked in (0, 50, 100, 101, 250, 300, 301, 400, 401, 850, 900):
         offset = next(2 * i for i, at_ms in enumerate(times) if at_ms >= asked)
-        assert log.at_time(asked) == (offset, times[offset // 2]), asked
-    assert log.at_time(901) is None
-    assert log.newest() == (12, 900)
+        assert first_at(log, asked) == (offset, times[offset // 2]), asked
+    assert first_at(log, 901) is None
+    assert youngest(log) == (12, 900)
     log.close()
 
 
