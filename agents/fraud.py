@@ -84,9 +84,11 @@ class FraudAgent:
             if (late := _ahead_of_its_record(read)) is not None:
                 letters.append(dead_letter(raw, error_class="FromTheFuture", error_text=late, at=at))
                 continue
-            case, fresh = self._remember(read, writes)
-            redelivered += not fresh
-            cases.append(case)
+            case = self._remember(read, writes)
+            if case is None:
+                redelivered += 1
+            else:
+                cases.append(case)
         flags: list[Flag] = []
         for case, score in zip(cases, isolate(self._score, cases), strict=True):
             if isinstance(score, Exception):
@@ -98,8 +100,10 @@ class FraudAgent:
                 flags.append(self._flag(case, score, judgement, at))
         return Outcome(flags, letters, writes, redelivered)
 
-    def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> tuple[_Case, bool]:
-        """The case of `record`, with its card's history moved on in `writes`; False with it when that was done before."""
+    def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> _Case | None:
+        """The case of `record`, with its card's history moved on in `writes`. None when that was done before: a history is
+        stored only after the flags of its records were acknowledged, and to judge the record again, with a history that
+        is ahead of it, could give flags that nobody else would."""
         body, raw = record.body, record.raw
         # The record's key decides its partition, so the state of one entity lives in one place whatever the payload says.
         owner = body.entity if body.tenant is None else f"{body.tenant}\x1f{body.entity}"
@@ -112,12 +116,12 @@ class FraudAgent:
             except HistoryError:
                 # Written by a version that this one cannot read: the card starts anew, which its features show.
                 header, history = NOTHING, None
+        if header.covers(raw):
+            return None
         entry = Entry.of(body)
         case = _Case(record, self._model.vector(history, entry, None))
-        if header.covers(raw):
-            return case, False
         writes[key] = pack(header.after(raw), (history or History()).add(entry).to_bytes())
-        return case, True
+        return case
 
     def _score(self, cases: Sequence[_Case]) -> list[float]:
         scores = self._model.score(np.array([case.row for case in cases], dtype=np.float32))
