@@ -80,6 +80,8 @@ def _reservations(summary: Summary) -> tuple[str, ...]:
     notes = [] if results.complete else ["The replay was stopped before its end: all figures are of a part of the range."]
     notes += [f"Missing: {gap}." for gap in results.manifest.gaps]
     tally = results.tally
+    if tally.absent:
+        notes.append(f"{tally.absent:,} offsets of the range hold no record (compacted, deleted meanwhile, or marks of transactions).")
     if tally.dead_letters:
         notes.append(f"{tally.dead_letters:,} records could not be judged ({tally.dead_letters / max(1, tally.events):.2%}).")
     if summary.evaluation is not None:

@@ -109,6 +109,7 @@ class Worker:
             for records, counts in ((warm, False), (batch[len(warm) :], True)):
                 if records:
                     self._judge(records, tally, segments, rows if counts else None, flags)
+            tally.absent += batch[-1].at.offset + 1 - done - len(batch)
             progress(batch[-1].at.offset + 1 - done)
             done = batch[-1].at.offset + 1
             if stopped():
@@ -116,6 +117,7 @@ class Worker:
                 return False
             if time.monotonic() - saved_s > CHECKPOINT_S:
                 save(complete=False)
+        tally.absent += max(0, part.end - done)
         progress(max(0, part.end - done))
         done = max(done, part.end)
         save(complete=True)

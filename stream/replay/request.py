@@ -36,6 +36,7 @@ class Request:
     verdicts: str | None = None
     prices: Prices = field(default_factory=Prices)
     flags: Path | None = None
+    to: str | None = None
     report: Path | None = None
     folder: Path | None = None
     resume: bool = False

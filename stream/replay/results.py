@@ -53,6 +53,13 @@ class Results:
                     rows[segment] = codes[segment][rows[segment]]
                 yield Chunk(files.number, rows)
 
+    def flags(self) -> Iterator[bytes]:
+        """The flags as JSON, part by part in the order of the history."""
+        for files, _, _ in self._parts:
+            if files.flags.exists():
+                with files.flags.open("rb") as part:
+                    yield from (line.rstrip(b"\n") for line in part)
+
     def write_flags(self, path: Path) -> None:
         """The flags as JSON lines, part by part in the order of the history. Raises `UsageError` when `path` cannot be written."""
         try:

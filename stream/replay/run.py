@@ -20,6 +20,7 @@ from stream.replay.evaluate import evaluate
 from stream.replay.fields import Fields
 from stream.replay.file import FileSource, open_file
 from stream.replay.judge import Judge, bundle_judge
+from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
 from stream.replay.policies import read_policy
 from stream.replay.published import Published
@@ -40,7 +41,8 @@ WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
 def replay(settings: Settings, request: Request, *, show: Show = lambda _: None) -> Summary:
     """Judge the history that `request` names, compare and evaluate as it asks, and sum it up. `show` gets the progress. Ctrl-C ends
     it early with a summary marked incomplete; the same request with `resume` goes on from there. Raises `StreamError`, of which
-    `UsageError` when something named is missing or wrong. Never writes to a topic."""
+    `UsageError` when something named is missing or wrong. Never writes to a topic but
+    one that `request.to` names."""
     started_s = time.monotonic()
     kind = _kind(settings, request)
     policy = load_policy(settings)
@@ -49,6 +51,8 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.
     before_policy = read_policy(Path(request.against or "")) if against == "policy" else None
+    if request.to is not None:
+        check_outlet(settings, request.to)
     verdicts = None if request.verdicts is None else read_verdicts(settings, request.verdicts)
     results = run(settings, request, kind=kind, judge=judge, against=other, show=show)
     judged_s = time.monotonic() - started_s
@@ -69,6 +73,8 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     )
     if request.flags is not None:
         results.write_flags(request.flags)
+    if request.to is not None:
+        publish(settings, results.flags(), topic=request.to)
     if request.report is not None:
         from stream.replay.report import write_report
 

@@ -37,6 +37,7 @@ class Summary:
             "events_per_s": round((tally.events + tally.warmup) / self.seconds, 1) if self.seconds else None,
             "complete": self.results.complete,
             "warmup": tally.warmup,
+            "absent": tally.absent,
             "redelivered": tally.redelivered,
             "faults": dict(tally.faults.most_common()),
             "gaps": list(manifest.gaps),

@@ -17,12 +17,13 @@ MAX_FAULTS = 50
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """What happened to the records so far. `events` were read and counted, of which `dead_letters` could not be judged;
-    `warmup` ones only rebuilt the state."""
+    `warmup` ones only rebuilt the state. `absent` offsets held no record: compacted, deleted meanwhile, or marks of transactions."""
 
     events: int = 0
     warmup: int = 0
     dead_letters: int = 0
     redelivered: int = 0
+    absent: int = 0
     flags: int = 0
     by_label: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.codec import Position, RawRecord
 from stream.clients import kafka_python_options
@@ -47,7 +47,12 @@ class TopicSource:
             consumer.seek(place, begin)
             heard_s = time.monotonic()
             while consumer.position(place) < part.end:
-                fetched = consumer.poll(timeout_ms=POLL_MS, max_records=size).get(place, ())
+                try:
+                    fetched = consumer.poll(timeout_ms=POLL_MS, max_records=size).get(place, ())
+                except OffsetOutOfRangeError:
+                    # Retention was faster than the replay: what is left of the range still counts, the gap shows in the tally.
+                    consumer.seek(place, min(part.end, max(consumer.beginning_offsets([place])[place], consumer.position(place) + 1)))
+                    continue
                 records = [
                     RawRecord(Position(self.topic, part.number, one.offset), one.key, one.value, one.timestamp)
                     for one in fetched if one.offset < part.end
@@ -131,8 +136,6 @@ def _consumer(settings: Settings) -> Iterator[Any]:
         raise BrokerError(_UNANSWERED.format(broker)) from error
     try:
         yield consumer
-    except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
-        raise BrokerError("the broker deleted records while they were being replayed: start again, with a later --since") from error
     except KafkaError as error:
         raise BrokerError(f"the broker at {broker} refuses: {type(error).__name__}: {error}") from error
     finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +12,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from stream.embedded import running_broker
 from stream.errors import BrokerError, UsageError
+from stream.replay.drive import Progress
 from stream.replay.request import Request
 from stream.replay.run import replay
-from stream.replay.topic import open_topic
+from stream.replay.topic import open_topic, read_all
 from stream.replay.window import Bound
 from stream.settings import load
 
@@ -27,7 +29,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Iterator[str]:
     """A broker whose topic `transactions` holds 600 records in 4 partitions, a minute of append time apart."""
     with running_broker(tmp_path_factory.mktemp("broker")) as running:
         admin = KafkaAdminClient(bootstrap_servers=running.address)
-        admin.create_topics({name: {"num_partitions": 4, "configs": {"retention.ms": "-1"}} for name in (TOPIC, "odd", "short")})
+        kept = {"num_partitions": 4, "configs": {"retention.ms": "-1"}}
+        admin.create_topics(dict.fromkeys((TOPIC, "odd", "short", "shrinking"), kept))
         admin.close()
         producer = KafkaProducer(bootstrap_servers=running.address)
         for number in range(COUNT):
@@ -38,6 +41,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Iterator[str]:
             value, at_ms = json.dumps(event).encode(), int(at.timestamp() * 1000)
             producer.send(TOPIC, value, key=f"c{card}".encode(), partition=card % 4, timestamp_ms=at_ms)
         producer.send("odd", b"{}", partition=0)
+        for _ in range(20):
+            producer.send("shrinking", b"{}", partition=0)
         producer.flush()
         producer.close()
         yield running.address
@@ -139,3 +144,40 @@ def test_resuming_something_else_is_refused(broker: str, tmp_path: Path) -> None
         replay(load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "run", since="10", resume=True))
     with pytest.raises(UsageError, match="holds no replay"):
         replay(load({"broker": broker}, environ={}), Request(topic=TOPIC, folder=tmp_path / "none", resume=True))
+
+
+def test_flags_go_to_a_topic_of_the_replay_and_never_to_a_live_one(broker: str, tmp_path: Path) -> None:
+    settings = load({"broker": broker}, environ={})
+    for live in ("flags", "messages", "replays", "flagstream-histories-changelog", "replay-\n"):
+        with pytest.raises(UsageError, match="never to a live one"):
+            replay(settings, Request(topic=TOPIC, to=live, folder=tmp_path / "run"))
+    summary = replay(settings, Request(topic=TOPIC, to="replay-try", folder=tmp_path / "run", processes=1)).to_json()
+    found = [json.loads(raw.value or b"") for batch in read_all(settings, "replay-try") for raw in batch]
+    assert len(found) == summary["flags"] > 0
+    assert {flag["mode"] for flag in found} == {"replay"}
+
+
+def test_records_deleted_while_they_are_replayed_are_counted_as_absent(broker: str) -> None:
+    source = open_topic(load({"broker": broker}, environ={}), "shrinking")
+    batches = source.batches(source.parts[0], size=2, begin=0)
+    assert [raw.at.offset for raw in next(batches)] == [0, 1]
+    again = source.batches(source.parts[0], size=100, begin=2)
+    admin = KafkaAdminClient(bootstrap_servers=broker)
+    admin.delete_records({TopicPartition("shrinking", 0): 15})
+    admin.close()
+    assert [raw.at.offset for batch in again for raw in batch] == [15, 16, 17, 18, 19]
+
+
+def test_a_stopped_replay_leaves_a_part_that_goes_on(broker: str, tmp_path: Path) -> None:
+    settings = load({"broker": broker}, environ={})
+    request = Request(topic=TOPIC, folder=tmp_path / "run", processes=1)
+
+    def stop(passed: Progress) -> None:
+        if passed.done:
+            signal.raise_signal(signal.SIGINT)
+
+    part = replay(settings, request, show=stop)
+    assert part.to_json()["complete"] is False
+    assert 0 < part.to_json()["events"] < COUNT
+    whole = replay(settings, Request(topic=TOPIC, folder=tmp_path / "run", processes=1, resume=True)).to_json()
+    assert (whole["events"], whole["complete"]) == (COUNT, True)
