@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import service
+from stream.commands import contracts, history, records, service
+from stream.commands.bench import bench_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
 from stream.errors import StreamError
@@ -19,11 +20,18 @@ app = typer.Typer(
     name="flagstream", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
     help="Judges messages and transactions as they stream through Kafka, and publishes flags in time to act.",
 )
-for command in (service.demo, service.broker, service.worker, service.settings):
+COMMANDS = (
+    service.demo, service.broker, service.worker, records.send, records.tail, records.score, history.replay, contracts.asyncapi,
+    contracts.schemas, service.settings,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(service.topics_app, name="topics")
 app.add_typer(models_app, name="models")
+policy_app.command()(history.fit)
+policy_app.command()(history.diff)
 app.add_typer(policy_app, name="policy")
+app.add_typer(bench_app, name="bench")
 
 
 @app.callback()

@@ -9,7 +9,7 @@ import typer
 
 from stream.commands.options import Json, PolicyFile, settings_for
 
-policy_app = typer.Typer(no_args_is_help=True, help="Policy files: check one, show the one in force.")
+policy_app = typer.Typer(no_args_is_help=True, help="Policy files: check, show, fit to a budget, compare.")
 
 
 @policy_app.command("check")

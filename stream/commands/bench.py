@@ -1,0 +1,99 @@
+"""The benchmarks, each with its peers in the same run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stream.commands.options import Broker, Json, say, settings_for
+from stream.errors import UsageError
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure speed, beside peers in the same run; ratios are what counts.")
+
+KINDS = ("message", "transaction", "passthrough")
+
+
+def _show(figures: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        say(figures)
+        return
+    from rich.console import Console
+
+    from stream.bench.table import render
+
+    Console().print(render(figures))
+
+
+@bench_app.command("text")
+def text(
+    texts: Annotated[int, typer.Option(help="How many texts.", min=8)] = 1_000,
+    rounds: Annotated[int, typer.Option(help="Turns that each contender takes.", min=1)] = 3,
+    as_json: Json = False,
+) -> None:
+    """Texts a second on one thread, beside a plain pipeline of the same architecture and the bare session."""
+    from stream.bench.text import run_text
+
+    data = os.environ.get("FLAGSTREAM_DATA")
+    _show(run_text(texts=texts, rounds=rounds, data_dir=None if data is None else Path(data), settings=settings_for()), as_json=as_json)
+
+
+@bench_app.command("fraud")
+def fraud(
+    transactions: Annotated[int, typer.Option(help="How many transactions.", min=100)] = 20_000,
+    rounds: Annotated[int, typer.Option(help="Repetitions.", min=1)] = 3,
+    as_json: Json = False,
+) -> None:
+    """Transactions a second in one process, features, model and state included."""
+    from stream.bench.fraud import run_fraud
+
+    _show(run_fraud(transactions=transactions, rounds=rounds, settings=settings_for()), as_json=as_json)
+
+
+@bench_app.command("stream")
+def stream(
+    kind: Annotated[str, typer.Option(help="message, transaction or passthrough.")] = "passthrough",
+    events: Annotated[int | None, typer.Option(help="How many records.", min=100, show_default=False)] = None,
+    rounds: Annotated[int, typer.Option(help="Turns that each contender takes.", min=1)] = 3,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Drain a backlog from a broker, beside a raw client and stock Faust."""
+    from stream.bench.stream import run_stream
+
+    if kind not in KINDS:
+        raise UsageError(f"--kind {kind!r}: one of {', '.join(KINDS)}")
+    resolved = settings_for(broker=broker)
+    _show(run_stream(kind, events=events, rounds=rounds, broker=resolved.broker), as_json=as_json)  # type: ignore[arg-type]  # checked
+
+
+@bench_app.command("latency")
+def latency(
+    kind: Annotated[str, typer.Option(help="message, transaction or passthrough.")] = "message",
+    rate: Annotated[float | None, typer.Option(help="Events a second; else half of what is drained.", min=0.1, show_default=False)] = None,
+    seconds: Annotated[float, typer.Option(help="For how long.", min=1)] = 20.0,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Time from append of an event to arrival of its flag, in an open loop."""
+    from stream.bench.latency import run_latency
+
+    if kind not in KINDS:
+        raise UsageError(f"--kind {kind!r}: one of {', '.join(KINDS)}")
+    resolved = settings_for(broker=broker)
+    _show(run_latency(kind, rate=rate, seconds=seconds, broker=resolved.broker), as_json=as_json)  # type: ignore[arg-type]  # checked
+
+
+@bench_app.command("state")
+def state(
+    writes: Annotated[int, typer.Option(help="How many values.", min=100)] = 50_000,
+    keys: Annotated[int, typer.Option(help="Of how many cards.", min=1)] = 5_000,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Writes a second with changelog, restored records a second, bytes a key."""
+    from stream.bench.state import run_state
+
+    _show(run_state(writes=writes, keys=keys, broker=settings_for(broker=broker).broker), as_json=as_json)
