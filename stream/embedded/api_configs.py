@@ -107,7 +107,7 @@ async def incremental_alter_configs(node: Node, call: Call) -> Message:
             elif each.config_operation == _DELETE:
                 wanted.pop(each.name, None)
             elif each.config_operation == _APPEND:
-                wanted[each.name] = ",".join([*listed, each.value])
+                wanted[each.name] = ",".join([*listed, each.value or ""])
             elif each.config_operation == _SUBTRACT:
                 wanted[each.name] = ",".join(word for word in listed if word != each.value)
         results.append(_altered(node, asked, wanted, answer, only_check=request.validate_only))

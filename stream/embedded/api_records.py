@@ -8,7 +8,7 @@ from kafka.protocol.consumer import ListOffsetsResponse, OffsetForLeaderEpochRes
 from kafka.protocol.producer import InitProducerIdResponse, ProduceResponse
 
 from stream.embedded import batch
-from stream.embedded.errors import ErrorCode, RefusedError
+from stream.embedded.errors import ErrorCode, MalformedRequestError, RefusedError
 from stream.embedded.log import PartitionLog, Waiter
 from stream.embedded.node import Call, Node
 from stream.embedded.times import first_at, youngest
@@ -40,6 +40,8 @@ async def produce(node: Node, call: Call) -> Message:
             await log.flushed()
     await node.faults.acks_released()
     if request.acks == 0:
+        if any(part.error_code for topic in topics for part in topic.partition_responses):
+            raise MalformedRequestError("records sent with acks=0 were refused: the only answer is to end the connection")
         return None
     return ProduceResponse(responses=topics, throttle_time_ms=0)
 

@@ -1,5 +1,7 @@
 """Metadata, and the making and deleting of topics and partitions."""
 
+from collections import Counter
+
 from kafka.protocol.admin import (
     CreatePartitionsResponse,
     CreateTopicsResponse,
@@ -76,12 +78,12 @@ def _described(topic: Topic) -> Message:
 async def create_topics(node: Node, call: Call) -> Message:
     """Each topic is created with its configs, or has an error of its own."""
     request = call.request
-    names = [topic.name for topic in request.topics]
+    times_named = Counter(topic.name for topic in request.topics)
     answer = CreateTopicsResponse.CreatableTopicResult
     results = []
     for asked in request.topics:
         try:
-            if names.count(asked.name) > 1:
+            if times_named[asked.name] > 1:
                 raise RefusedError(ErrorCode.INVALID_REQUEST, f"topic {asked.name} is named twice")
             results.append(_created(node, asked, only_check=request.validate_only))
         except RefusedError as refusal:

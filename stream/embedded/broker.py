@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import ipaddress
 import os
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -66,10 +67,10 @@ class EmbeddedBroker:
             raise
         try:
             self.node = Node(self.data_dir, self.settings, self.faults)
-        except OSError as error:
+        except (OSError, ValueError, KeyError) as error:
             listener.close()
             self._lock.close()
-            raise BrokerStartError(f"data directory {self.data_dir}: {error.strerror}") from error
+            raise BrokerStartError(f"data directory {self.data_dir} cannot be read: {error}") from error
         self.node.host = self.settings.advertised_host or self._host
         self.node.port = listener.getsockname()[1]
         self.connections = Connections(self.node)
@@ -146,6 +147,8 @@ async def serve(
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Runs a broker until the task is cancelled; `on_ready` is told the address once connections are taken."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for each partition, a socket for each client
     async with EmbeddedBroker(data_dir, host=host, port=port, settings=settings) as broker:
         if on_ready is not None:
             on_ready(broker.address)

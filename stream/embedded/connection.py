@@ -13,7 +13,7 @@ from stream.embedded.wire import API_VERSIONS_KEY, Message, RequestHeader, frame
 
 logger = structlog.get_logger(__name__)
 
-_READ_BUFFER = 1 << 20
+_READ_BUFFER = 1 << 17  # asyncio holds up to twice as much for each connection
 _SMALL = 1 << 16  # frames below this are not counted against the memory that requests may take
 
 
@@ -115,9 +115,8 @@ class Connection:
         try:
             if api.name != "Produce" and (code := faults.failure_of(api.name)) is not None:
                 raise RefusedError(code)
-            if not api.waits:
-                return await api.answer(self._node, call)
-            self._waiting = asyncio.current_task()
+            if api.waits:
+                self._waiting = asyncio.current_task()
             return await api.answer(self._node, call)
         except RefusedError as refused:
             response = refusal(api, call.request, refused)

@@ -94,7 +94,7 @@ BY_KEY = {api.key: api for api in APIS}
 def refusal(api: Api, request: Message, refused: RefusedError) -> Message:
     """The response that says a whole request is refused; None where its response has no place for that."""
     if api.name == "Produce":
-        return _produce_refusal(request, refused)
+        return _produce_refusal(request, refused) if request is None or request.acks else None
     fields = api.response._struct.fields
     if "error_code" not in fields:
         return None

@@ -13,7 +13,7 @@ import structlog
 from stream.embedded import batch
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.recovery import recover, seal
-from stream.embedded.segment import Segment, write_durably
+from stream.embedded.segment import Segment, sync_directory, write_durably
 from stream.embedded.settings import BrokerSettings
 
 logger = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class PartitionLog:
         self._hints: dict[int, tuple[Segment, int]] = {}
         self._sealing: list[Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        found = recover(directory, index_interval=self._index_interval, now_ms=now_ms)
+        found = recover(directory, settings, now_ms=now_ms)
         self.segments, self.producers = found.segments, found.producers
         self.start, self.cleaned = found.start, found.cleaned
         self.rolled_ms = now_ms
@@ -58,6 +58,7 @@ class PartitionLog:
     def _open_active(self) -> int:
         active = self.segments[-1]
         active.index_path.unlink(missing_ok=True)
+        self._new_file = True  # not yet known to be on the disk
         return os.open(active.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
     def close(self) -> None:
@@ -69,6 +70,7 @@ class PartitionLog:
     def discard(self) -> None:
         """Lets go of the log's file before its directory is deleted, and wakes who waits for records."""
         os.close(self._fd)
+        self._fd = -1
         self.wake()
 
     # -- what is there
@@ -128,6 +130,8 @@ class PartitionLog:
 
     def roll(self, *, now_ms: int) -> None:
         """Seals the active segment, beside the event loop, and begins the next."""
+        if self._fd < 0:
+            return  # the topic has been deleted meanwhile
         sealed, dumped = self.segments[-1], self.producers.dump()
         self._sealing = [each for each in self._sealing if not each.done()]
         self._sealing.append(self._disk.submit(seal, self._fd, sealed, self.directory, dumped))
@@ -146,7 +150,7 @@ class PartitionLog:
         `RefusedError` where the disk fails.
         """
         target = self.end
-        while self._flushed < target:
+        while self._flushed < target and self._fd >= 0:
             if self._flushing is None:
                 self._flushing = asyncio.create_task(self._flush())
             await asyncio.shield(self._flushing)
@@ -155,7 +159,8 @@ class PartitionLog:
         end, fd, loop = self.end, os.dup(self._fd), asyncio.get_running_loop()
         try:
             await self.sealed()
-            await loop.run_in_executor(self._disk, os.fsync, fd)
+            new_file, self._new_file = self._new_file, False
+            await loop.run_in_executor(self._disk, _fsync, fd, self.directory if new_file else None)
             self._flushed = max(self._flushed, end)
         except OSError as error:
             logger.error("log.flush_failed", partition=self.name, error=error.strerror)
@@ -236,3 +241,9 @@ class PartitionLog:
         """Remembers that compaction has come up to `offset`."""
         self.cleaned = offset
         write_durably(self.directory / "cleaned", str(offset).encode())
+
+
+def _fsync(fd: int, directory: Path | None) -> None:
+    os.fsync(fd)
+    if directory is not None:
+        sync_directory(directory)

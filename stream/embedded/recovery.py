@@ -14,6 +14,7 @@ import structlog
 
 from stream.embedded.producers import Producers
 from stream.embedded.segment import Segment, write_durably
+from stream.embedded.settings import BrokerSettings
 
 logger = structlog.get_logger(__name__)
 
@@ -28,8 +29,9 @@ class Recovered:
     cleaned: int = 0
 
 
-def recover(directory: Path, *, index_interval: int, now_ms: int) -> Recovered:
+def recover(directory: Path, settings: BrokerSettings, *, now_ms: int) -> Recovered:
     """Reads through what no saved index vouches for, cuts off torn tails, and removes what a crash left half done."""
+    index_interval = settings.index_interval_bytes
     directory.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(directory)
     found = Recovered(start=_number(directory / "start"), cleaned=_number(directory / "cleaned"))
@@ -39,7 +41,7 @@ def recover(directory: Path, *, index_interval: int, now_ms: int) -> Recovered:
         if found.segments and base < found.segments[-1].end:
             segment.delete()  # compaction merged it into its predecessor and was stopped before it could remove it
             continue
-        trusted = segment.load_index()
+        trusted = not settings.verify_all and segment.load_index()
         if not trusted or counted_to < segment.end:
             for header in segment.recover(verify=not trusted):
                 if header.last_offset >= counted_to:

@@ -16,10 +16,13 @@ class BrokerSettings:
     - `always`: acknowledged means on the disk (concurrent writers share one flush).
     - `interval`: a power cut can lose what was acknowledged in the last `fsync_interval_s`.
     - `never`: a power cut can lose what the operating system had not yet written, usually up to 30 s.
+
+    At start every batch's checksum is verified in segments that were not sealed in order; `verify_all` verifies all.
     """
 
     fsync: FsyncPolicy = "interval"
     fsync_interval_s: float = 1.0
+    verify_all: bool = False
 
     auto_create_topics: bool = True
     default_partitions: int = 4

@@ -14,7 +14,7 @@ import structlog
 from stream.embedded import configs
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.log import PartitionLog
-from stream.embedded.segment import write_durably
+from stream.embedded.segment import sync_directory, write_durably
 from stream.embedded.settings import BrokerSettings
 
 logger = structlog.get_logger(__name__)
@@ -130,6 +130,7 @@ class Topics:
         about = {"id": str(uuid.uuid4()), "partitions": partitions, "configs": checked}
         topic = Topic(path, about, self._settings, self.disk, now_ms=now_ms)
         topic.save()
+        sync_directory(self._directory)
         self._topics[name] = topic
         logger.info("topic.created", topic=name, partitions=partitions, configs=checked)
         return topic
@@ -144,7 +145,7 @@ class Topics:
             log.discard()
         gone = self._directory / f"{_GONE}{topic.id}"
         (self._directory / name).rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        self.disk.submit(shutil.rmtree, gone, ignore_errors=True)
         logger.info("topic.deleted", topic=name)
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.record import MemoryRecords, MemoryRecordsBuilder
 
@@ -36,6 +36,7 @@ entries = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(entries, st.sampled_from(sorted(CODECS.values())))
 def test_records_are_read_as_kafka_python_wrote_them(written: list[tuple[int, bytes | None, bytes | None]], codec: int) -> None:
     encoded = kafka_python_batch(written, codec)
@@ -46,12 +47,14 @@ def test_records_are_read_as_kafka_python_wrote_them(written: list[tuple[int, by
     assert [record.offset for record in batch.records(encoded)] == list(range(len(written)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=40), st.none() | st.binary(max_size=200)), min_size=1, max_size=40))
 def test_built_batches_are_read_by_kafka_python(pairs: list[tuple[bytes, bytes | None]]) -> None:
     built = batch.build(pairs, at_ms=1234)
     assert read_by_kafka_python(built) == [(i, 1234, key, value) for i, (key, value) in enumerate(pairs)]
 
 
+@settings(deadline=None)
 @given(entries, st.sampled_from(sorted(CODECS.values())), st.data())
 def test_a_batch_thinned_out_keeps_the_rest_as_it_was(
     written: list[tuple[int, bytes | None, bytes | None]], codec: int, data: st.DataObject
@@ -88,6 +91,7 @@ def test_what_is_no_single_valid_batch_is_refused_with_its_own_error() -> None:
     assert refusal_of(good[:16] + b"\x01" + good[17:]) is ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_checking_arbitrary_bytes_refuses_and_never_fails(produced: bytes) -> None:
     assert isinstance(refusal_of(produced), ErrorCode)

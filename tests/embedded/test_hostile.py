@@ -105,10 +105,22 @@ def test_requests_not_spoken_end_the_connection(broker: EmbeddedBroker, connect:
     assert reasons == [f"request {key} is not spoken" for key in (4, 24, 26, 99, -3)]
 
 
-def produce_request(records: bytes, topic: str = "t") -> Any:
+def produce_request(records: bytes, topic: str = "t", acks: int = -1) -> Any:
     data = ProduceRequest.TopicProduceData
     part = data.PartitionProduceData(index=0, records=records)
-    return ProduceRequest(transactional_id=None, acks=-1, timeout_ms=1000, topic_data=[data(name=topic, partition_data=[part])])
+    return ProduceRequest(transactional_id=None, acks=acks, timeout_ms=1000, topic_data=[data(name=topic, partition_data=[part])])
+
+
+def test_records_without_acknowledgement_are_taken_silently_and_refused_by_ending_the_connection(
+    broker: EmbeddedBroker, connect: Opening, make_batch: Callable[..., bytes]
+) -> None:
+    wire = connect(broker)
+    wire.ask(MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="t")], allow_auto_topic_creation=True), 5)
+    wire.send(produce_request(make_batch(b"v"), acks=0), 8)
+    assert wire.ask(ApiVersionsRequest(), 0).error_code == 0
+    assert broker.node.topics.log("t", 0).end == 1
+    wire.send(produce_request(make_batch(b"v"), "unknown", acks=0), 8)
+    assert closed_by_broker(wire.socket)
 
 
 def answer(wire: Any, records: bytes) -> Any:

@@ -65,6 +65,30 @@ def test_a_topic_half_created_is_gone_after_a_restart(tmp_path: Path) -> None:
     assert not (tmp_path / "topics" / "half").exists()
 
 
+def test_a_damaged_description_is_one_clear_line(tmp_path: Path) -> None:
+    with running_broker(tmp_path):
+        pass
+    (tmp_path / "topics" / "__consumer_offsets" / "topic.json").write_text("{")
+    with pytest.raises(BrokerStartError, match="cannot be read"), running_broker(tmp_path):
+        pass
+
+
+def test_every_checksum_is_verified_at_start_if_asked_for(tmp_path: Path) -> None:
+    with running_broker(tmp_path) as broker:
+        producer = Producer({"bootstrap.servers": broker.address})
+        for _ in range(2):
+            producer.produce("t", b"v" * 100, partition=0)
+            producer.flush(10)
+        del producer
+    (log,) = (tmp_path / "topics" / "t" / "0").glob("*.log")
+    content = bytearray(log.read_bytes())
+    content[-10] ^= 1
+    log.write_bytes(content)
+    for verify_all, end in ((False, 2), (True, 1)):
+        with running_broker(tmp_path, settings=BrokerSettings(verify_all=verify_all)) as broker:
+            assert broker.node.topics.log("t", 0).end == end
+
+
 async def test_it_serves_inside_a_loop_until_cancelled(tmp_path: Path) -> None:
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(tmp_path, on_ready=told.set_result))

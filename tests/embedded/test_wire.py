@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.protocol.consumer import FetchResponse
 from kafka.protocol.metadata import ApiVersionsResponse, MetadataRequest
@@ -20,6 +20,7 @@ parts = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(4, 11), st.lists(st.tuples(st.text(max_size=20), parts), max_size=3))
 def test_fetch_responses_are_decoded_by_kafka_python(version: int, topics: list[tuple[str, list[Fetched]]]) -> None:
     decoded = FetchResponse.decode(b"".join(encode_fetch(version, 0, topics).parts), version=version)
@@ -54,6 +55,7 @@ def test_a_body_cut_anywhere_is_malformed() -> None:
             read_body(frame[:length], read_header(frame[:length]), MetadataRequest)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_a_request_or_malformed(frame: bytes) -> None:
     for api in APIS:
