@@ -51,6 +51,8 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.
     before_policy = read_policy(Path(request.against or "")) if against == "policy" else None
+    if against == FLAGS:
+        settings.need_broker()
     if request.to is not None:
         check_outlet(settings, request.to)
     verdicts = None if request.verdicts is None else read_verdicts(settings, request.verdicts)
