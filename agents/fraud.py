@@ -34,7 +34,10 @@ CLOCK_SKEW_MS = 24 * 60 * 60 * 1000
 class TransactionScorer(Protocol):
     """A fraud classifier as the agent needs it."""
 
-    vector: Vector
+    @property
+    def vector(self) -> Vector:
+        """Features of (history, transaction, terminal), in the order that `score` wants."""
+        ...
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Calibrated probabilities of fraud, shape [rows]; a row is what `vector` gives."""

@@ -24,7 +24,10 @@ from schemas.policy import Policy
 class TextScorer(Protocol):
     """A text classifier as the agent needs it."""
 
-    labels: tuple[str, ...]
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What it scores, in the order of its columns."""
+        ...
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Calibrated probabilities, shape [texts, labels]."""

@@ -20,8 +20,8 @@ from rich.live import Live
 
 from schemas.flag import Flag
 from stream import topics
-from stream.names import Names
 from stream.processes import running
+from stream.settings import Settings
 from stream.traffic.generate import traffic
 from stream.view import render, row
 from stream.watch import Watch
@@ -45,7 +45,7 @@ def run(*, seconds: float | None, rate: float, seed: int, live: bool) -> dict[st
                 "FLAGSTREAM_BROKER": address, "FLAGSTREAM_STATE_DIR": str(folder / "state"), "FLAGSTREAM_WEB_PORT": "0",
                 "FLAGSTREAM_PREFIX": "", "FLAGSTREAM_GROUP": "flagstream",
             }
-            topics.create(address, Names())
+            topics.create(Settings(broker=address))
             stack.enter_context(running(["worker"], log=folder / "worker.log", environ=environ))
         with stack:
             demo = _Demo(address, rate=rate, seed=seed, console=console, live=live)
@@ -145,7 +145,7 @@ class _Demo:
         """Wait (bounded) until the worker has committed all events; how many it has not."""
         deadline_s = time.monotonic() + DRAIN_TIMEOUT_S
         while True:
-            states = await asyncio.to_thread(topics.states, self._broker, Names(), "flagstream")
+            states = await asyncio.to_thread(topics.states, Settings(broker=self._broker))
             inputs = [state for state in states if state.name in ("messages", "transactions")]
             left = sum(sum(state.end_offsets) if state.lag is None else state.lag for state in inputs)
             if left == 0 or time.monotonic() > deadline_s:
@@ -157,7 +157,7 @@ class _Demo:
         consumer = AIOKafkaConsumer(bootstrap_servers=self._broker, auto_offset_reset="earliest", fetch_max_wait_ms=100)
         await consumer.start()
         try:
-            counts = await asyncio.to_thread(topics.partition_counts, self._broker, Names())
+            counts = await asyncio.to_thread(topics.partition_counts, Settings(broker=self._broker))
             consumer.assign([TopicPartition(name, partition) for name in names for partition in range(counts[name])])
             yield consumer
         finally:

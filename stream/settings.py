@@ -25,28 +25,32 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    broker: str | None = Field(None, description="Kafka bootstrap servers, host:port[,host:port…]; unset: the embedded broker of the demo")
-    group: str = Field("flagstream", min_length=1, max_length=200, description="consumer group of the workers, and the name of their state")
+    broker: str | None = Field(
+        default=None, description="Kafka bootstrap servers, host:port[,host:port…]; unset: the embedded broker of the demo"
+    )
+    group: str = Field(
+        default="flagstream", min_length=1, max_length=200, description="consumer group of the workers, and the name of their state"
+    )
     prefix: str = Field(
-        "", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters"
+        default="", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters"
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how the clients talk to the broker"
+        default="PLAINTEXT", description="how the clients talk to the broker"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="how they log in, under SASL")
-    sasl_username: str | None = Field(None, description="as whom")
-    sasl_password: SecretStr | None = Field(None, description="with which password; never printed")
-    ssl_cafile: Path | None = Field(None, description="certificates of the authorities to trust (PEM); unset: the system's")
-    ssl_certfile: Path | None = Field(None, description="certificate of this client (PEM), where the broker asks for one")
-    ssl_keyfile: Path | None = Field(None, description="its key (PEM)")
-    policy: Path | None = Field(None, description="policy file (TOML); unset: the one that comes with the program")
-    models: Path | None = Field(None, description="folder of model bundles; unset: those that come with the program")
-    state_dir: Path = Field(Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
-    state_store: Literal["rocksdb", "memory"] = Field("rocksdb", description="where the local copy lives: on disk, or in memory")
-    web_host: str = Field("127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
-    web_port: Port = Field(6066, description="its port; 0 takes a free one")
-    log: Literal["console", "json"] = Field("console", description="how log lines look")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least severe that is logged")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(default="PLAIN", description="how they log in, under SASL")
+    sasl_username: str | None = Field(default=None, description="as whom")
+    sasl_password: SecretStr | None = Field(default=None, description="with which password; never printed")
+    ssl_cafile: Path | None = Field(default=None, description="certificates of the authorities to trust (PEM); unset: the system's")
+    ssl_certfile: Path | None = Field(default=None, description="certificate of this client (PEM), where the broker asks for one")
+    ssl_keyfile: Path | None = Field(default=None, description="its key (PEM)")
+    policy: Path | None = Field(default=None, description="policy file (TOML); unset: the one that comes with the program")
+    models: Path | None = Field(default=None, description="folder of model bundles; unset: those that come with the program")
+    state_dir: Path = Field(default=Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
+    state_store: Literal["rocksdb", "memory"] = Field(default="rocksdb", description="where the local copy lives: on disk, or in memory")
+    web_host: str = Field(default="127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
+    web_port: Port = Field(default=6066, description="its port; 0 takes a free one")
+    log: Literal["console", "json"] = Field(default="console", description="how log lines look")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least severe that is logged")
 
     @field_validator("broker")
     @classmethod

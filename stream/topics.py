@@ -11,8 +11,10 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import TOPICS
+from stream.clients import kafka_python_options
 from stream.errors import BrokerError
 from stream.names import Names
+from stream.settings import Settings
 
 CONNECT_TIMEOUT_S = 5.0
 BROKER_DEFAULT = -1
@@ -33,17 +35,18 @@ class TopicState:
     lag: int | None
 
 
-def changelog_name(names: Names, group: str, table: str) -> str:
+def changelog_name(settings: Settings, table: str) -> str:
     """The changelog topic of a table, as Faust names it."""
-    return f"{names.wire(group)}-{table}-changelog"
+    return f"{settings.prefix}{settings.group}-{table}-changelog"
 
 
 @contextmanager
-def admin(broker: str) -> Iterator[KafkaAdminClient]:
+def admin(settings: Settings) -> Iterator[KafkaAdminClient]:
     """An admin client. Raises `BrokerError` when the broker does not answer in `CONNECT_TIMEOUT_S` or refuses."""
+    broker = settings.need_broker()
     try:
         client = KafkaAdminClient(
-            bootstrap_servers=broker.split(","), bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000), client_id="flagstream-admin"
+            bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000), client_id="flagstream-admin", **kafka_python_options(settings)
         )
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
@@ -55,8 +58,9 @@ def admin(broker: str) -> Iterator[KafkaAdminClient]:
         client.close()
 
 
-def create(broker: str, names: Names, *, replication: int = BROKER_DEFAULT) -> list[str]:
+def create(settings: Settings, *, replication: int = BROKER_DEFAULT) -> list[str]:
     """Create what is missing of the table of topics; the names of those made. Raises `BrokerError`."""
+    names = Names(settings.prefix)
     wanted = {
         names.wire(topic.name): {
             "num_partitions": topic.partitions,
@@ -68,15 +72,15 @@ def create(broker: str, names: Names, *, replication: int = BROKER_DEFAULT) -> l
         }
         for topic in TOPICS
     }
-    with admin(broker) as client:
+    with admin(settings) as client:
         return _create(client, wanted)
 
 
-def create_changelog(broker: str, name: str, partitions: int, *, replication: int = BROKER_DEFAULT) -> None:
+def create_changelog(settings: Settings, name: str, partitions: int, *, replication: int = BROKER_DEFAULT) -> None:
     """Create the compacted topic behind a table, unless it is there. Raises `BrokerError`, also when it is there with
     another number of partitions: state and input would no longer lie together."""
     wanted = {name: {"num_partitions": partitions, "replication_factor": replication, "configs": {"cleanup.policy": "compact"}}}
-    with admin(broker) as client:
+    with admin(settings) as client:
         _create(client, wanted)
         found = _counts(client).get(name)
     if found not in (None, partitions):
@@ -107,18 +111,21 @@ def _counts(client: KafkaAdminClient) -> dict[str, int]:
     return {topic["name"]: len(topic["partitions"]) for topic in client.describe_topics() if topic["error_code"] == 0}
 
 
-def partition_counts(broker: str, names: Names) -> dict[str, int]:
+def partition_counts(settings: Settings) -> dict[str, int]:
     """Partitions of each topic of the table that exists, by its name in the table. Raises `BrokerError`."""
-    with admin(broker) as client:
+    with admin(settings) as client:
         found = _counts(client)
+    names = Names(settings.prefix)
     return {topic.name: found[wire] for topic in TOPICS if (wire := names.wire(topic.name)) in found}
 
 
-def states(broker: str, names: Names, group: str) -> list[TopicState]:
-    """The topics of the table that exist, with offsets, and the lag of `group` where it has committed. Raises `BrokerError`."""
-    with admin(broker) as client:
+def states(settings: Settings) -> list[TopicState]:
+    """The topics of the table that exist, with offsets, and the lag of the group where it has committed. Raises `BrokerError`."""
+    names = Names(settings.prefix)
+    group = names.wire(settings.group)
+    with admin(settings) as client:
         there = _counts(client)
-        committed = client.list_group_offsets(names.wire(group)).get(names.wire(group), {})
+        committed = client.list_group_offsets(group).get(group, {})
         return [_state(client, wire, there[wire], committed) for topic in TOPICS if (wire := names.wire(topic.name)) in there]
 
 

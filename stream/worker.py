@@ -16,7 +16,6 @@ from schemas.labels import Kind
 from stream import load, topics
 from stream.app import HISTORIES, Registration, build_app
 from stream.errors import BrokerError, StreamError, UsageError
-from stream.names import Names
 from stream.publisher import new_producer
 from stream.settings import Settings
 from stream.slot import state_slot
@@ -79,13 +78,12 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
 
 def _prepare_topics(settings: Settings, registered: Sequence[Registration]) -> dict[str, int]:
     """Create what is missing, changelogs included; partitions of each topic of the table."""
-    broker, names = settings.need_broker(), Names(settings.prefix)
-    topics.create(broker, names)
-    partitions = topics.partition_counts(broker, names)
+    topics.create(settings)
+    partitions = topics.partition_counts(settings)
     for registration in registered:
         if registration.stateful:
-            changelog = topics.changelog_name(names, settings.group, HISTORIES)
-            topics.create_changelog(broker, changelog, partitions[registration.topic])
+            changelog = topics.changelog_name(settings, HISTORIES)
+            topics.create_changelog(settings, changelog, partitions[registration.topic])
     return partitions
 
 
@@ -132,7 +130,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
 
 def _lags(settings: Settings) -> dict[str, int]:
     """Uncommitted records by topic on the wire."""
-    states = topics.states(settings.need_broker(), Names(settings.prefix), settings.group)
+    states = topics.states(settings)
     return {state.name: state.lag for state in states if state.lag is not None}
 
 

@@ -12,8 +12,13 @@ from schemas.codec import RawRecord
 from schemas.flag import EventRef, Flag, LabelScore, Provenance
 from schemas.labels import Kind
 
-LABELS = (LabelScore(name="spam", score=1.0, threshold=0.0, severity="info"),)
-PROVENANCE = Provenance(model="passthrough", policy="passthrough")
+BLANK = Flag(
+    id="-", kind="message", event=EventRef(topic="messages", partition=0, offset=0, id="-"), entity="-",
+    occurred_at=datetime(2026, 1, 1, tzinfo=UTC), flagged_at=datetime(2026, 1, 1, tzinfo=UTC),
+    labels=(LabelScore(name="spam", score=1.0, threshold=0.0, severity="info"),), decision="allow", tier="passthrough",
+    provenance=Provenance(model="passthrough", policy="passthrough"),
+)
+"""What all flags of this agent share."""
 
 
 class PassthroughAgent:
@@ -29,15 +34,12 @@ class PassthroughAgent:
     def _flag(self, raw: RawRecord, at: datetime) -> Flag:
         topic, partition, offset = raw.at
         name = f"{partition}/{offset}"
-        return Flag(
-            id=hashlib.sha256(f"{topic}/{name}".encode()).hexdigest()[:32],
-            kind=self.kind,
-            event=EventRef(topic=topic, partition=partition, offset=offset, id=name),
-            entity=(raw.key or b"-").decode(errors="replace"),
-            occurred_at=datetime.fromtimestamp(raw.timestamp_ms / 1000, UTC),
-            flagged_at=at,
-            labels=LABELS,
-            decision="allow",
-            tier="passthrough",
-            provenance=PROVENANCE,
+        return BLANK.model_copy(
+            update={
+                "id": hashlib.sha256(f"{topic}/{name}".encode()).hexdigest()[:32],
+                "event": EventRef(topic=topic, partition=partition, offset=offset, id=name),
+                "entity": (raw.key or b"-").decode(errors="replace"),
+                "occurred_at": datetime.fromtimestamp(raw.timestamp_ms / 1000, UTC),
+                "flagged_at": at,
+            }
         )

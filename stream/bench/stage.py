@@ -21,6 +21,7 @@ from stream.bench.corpus import KeyedValue
 from stream.names import Names
 from stream.processes import running
 from stream.publisher import Outgoing, Publisher
+from stream.settings import Settings
 
 FILL_BATCH = 4_000
 READ_TIMEOUT_MS = 2_000
@@ -50,6 +51,11 @@ class Stage:
         """The table's topics on this stage."""
         return Names(self.prefix)
 
+    @property
+    def settings(self) -> Settings:
+        """What a client of this stage is told."""
+        return Settings(broker=self.broker, prefix=self.prefix)
+
     def room(self) -> Path:
         """A fresh empty folder."""
         return Path(tempfile.mkdtemp(dir=self.folder))
@@ -76,7 +82,7 @@ class Stage:
 
     def ends_of(self, wire: str) -> dict[int, int]:
         """The same of a topic by its name on the broker."""
-        with topics.admin(self.broker) as client:
+        with topics.admin(self.settings) as client:
             (found,) = client.describe_topics([wire])
             tps = [kafka.TopicPartition(wire, one["partition_index"]) for one in found["partitions"]]
             ends = client.list_partition_offsets(dict.fromkeys(tps, topics.LATEST))
@@ -127,7 +133,7 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
         with context as (found, _):
             assert found is not None
             staged = Stage(broker=found, prefix=f"bench-{secrets.token_hex(3)}-", folder=folder, embedded=address is None)
-            topics.create(found, staged.names)
+            topics.create(staged.settings)
             try:
                 yield staged
             finally:
@@ -136,6 +142,6 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
 
 
 def _delete(staged: Stage) -> None:
-    with topics.admin(staged.broker) as client:
+    with topics.admin(staged.settings) as client:
         made = [topic["name"] for topic in client.describe_topics() if topic["name"].startswith(staged.prefix)]
         client.delete_topics(made)

@@ -28,7 +28,7 @@ def run_state(
             folder=str(staged.room()), state_store=store, cpu=last_core(),
         )
         written = drain_apart(state_write, job)
-        changelog = topics.changelog_name(staged.names, job.group, HISTORIES)
+        changelog = topics.changelog_name(staged.settings.model_copy(update={"group": job.group}), HISTORIES)
         logged = sum(staged.ends_of(changelog).values())
         on_disk = sum(path.stat().st_size for path in Path(job.folder).rglob("*") if path.is_file() and "contender" not in path.name)
         restored = drain_apart(state_restore, replace(job, events=logged, folder=str(staged.room())))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from schemas.labels import Kind
 from stream.commands.options import Broker, Group, Json, Models, PolicyFile, Prefix, say, settings_for
 from stream.errors import UsageError
 
@@ -58,10 +59,11 @@ def replay(
         Console().print(panel(summary))
 
 
-def _kind(text: str) -> Literal["message", "transaction"]:
-    if text == "message" or text == "transaction":
-        return text
-    raise UsageError(f"--kind {text!r}: message or transaction")
+def _kind(text: str) -> Kind:
+    kinds: dict[str, Kind] = {"message": "message", "transaction": "transaction"}
+    if text not in kinds:
+        raise UsageError(f"--kind {text!r}: message or transaction")
+    return kinds[text]
 
 
 def fit(

@@ -50,7 +50,7 @@ def topics_create(broker: Broker = None, prefix: Prefix = None, as_json: Json = 
 
     resolved = settings_for(broker=broker, prefix=prefix)
     names = Names(resolved.prefix)
-    made = topics.create(resolved.need_broker(), names)
+    made = topics.create(resolved)
     if as_json:
         say({"created": made, "there": [name for topic in TOPICS if (name := names.wire(topic.name)) not in made]})
         return
@@ -68,10 +68,9 @@ def topics_list(broker: Broker = None, prefix: Prefix = None, group: Group = Non
     from rich.table import Table
 
     from stream import topics
-    from stream.names import Names
 
     resolved = settings_for(broker=broker, prefix=prefix, group=group)
-    states = topics.states(resolved.need_broker(), Names(resolved.prefix), resolved.group)
+    states = topics.states(resolved)
     if as_json:
         say([asdict(state) for state in states])
         return

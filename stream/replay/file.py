@@ -1,13 +1,14 @@
-"""A JSONL or Parquet file as a source: spread over parts by entity and put in the order of event time, once, on disk."""
+"""A JSON Lines, CSV or Parquet file as a source: spread over parts by entity and put in the order of event time, once, on disk."""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +18,16 @@ from pydantic_core import PydanticSerializationError, to_json
 from schemas.codec import Position, RawRecord
 from schemas.labels import Kind
 from stream.errors import UsageError
-from stream.replay.fields import Fields, epoch_ms
+from stream.mapping import Completion, FieldMap, MappingError
 from stream.replay.source import Part
 from stream.replay.window import Bound
+from stream.rows import read
 
 PARTS = 8
 """Parts that a file is spread over: enough for the cores of one machine. No result depends on it."""
 _PLACE = np.dtype([("at_ms", "<i8"), ("start", "<i8"), ("length", "<u4"), ("key", "<u2")])
-READ_ROWS = 10_000
+TOPICS: dict[Kind, str] = {"message": "messages", "transaction": "transactions"}
+"""Whose fields a row is completed to."""
 
 
 class _Line(NamedTuple):
@@ -57,7 +60,7 @@ class FileSource:
 
 
 def open_file(
-    path: Path, kind: Kind, *, folder: Path, fields: Fields,
+    path: Path, kind: Kind, *, folder: Path, fields: FieldMap,
     since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None,
 ) -> FileSource:
     """The file at `path` staged into `folder`, bounded as a topic would be. Raises `UsageError` when it cannot be read."""
@@ -83,7 +86,7 @@ def open_file(
     if not any(part.records for part in parts):
         raise UsageError(f"{path}: holds no records" + (" in that range" if since or until else ""))
     if untimed and untimed == sum(part.end for part in parts):
-        raise UsageError(f"{path}: no row has a field occurred_at; map one with --field occurred_at=COLUMN")
+        raise UsageError(f"{path}: no row has a field occurred_at; map one with --map occurred_at=COLUMN")
     return FileSource(folder=folder, topic=path.name[:256], parts=parts)
 
 
@@ -105,61 +108,47 @@ def _sorted(folder: Path, number: int, since: Bound | None, until: Bound | None,
     return Part(number=number, start=min(start, counted), counted=counted, end=end)
 
 
-def _lines(path: Path, kind: Kind, fields: Fields) -> Iterator[_Line]:
-    if path.suffix in (".jsonl", ".ndjson", ".json"):
-        return _jsonl(path, kind, fields)
-    if path.suffix in (".parquet", ".pq"):
-        return (_line(row, kind) for row in _parquet(path, fields))
-    raise UsageError(f"{path}: neither .jsonl nor .parquet")
+def _lines(path: Path, kind: Kind, fields: FieldMap) -> Iterator[_Line]:
+    complete = Completion(TOPICS[kind], fields, file=path.name, now=None)
+    plain = not fields.sources and not fields.constants
+    for row in read(path):
+        given = row.fields
+        if given is None:
+            yield _Line(None, b"", row.raw or b"")
+        elif plain and row.raw is not None and "id" in given and "occurred_at" in given:
+            yield _Line(epoch_ms(given["occurred_at"]), _key(given, kind), row.raw)
+        else:
+            try:
+                event = complete(row)
+            except MappingError:
+                event = given
+            at = event.get("occurred_at")
+            yield _Line(epoch_ms(at), _key(event, kind), _json(event))
 
 
-def _jsonl(path: Path, kind: Kind, fields: Fields) -> Iterator[_Line]:
+def epoch_ms(value: object) -> int | None:
+    """The event time in `value` (a datetime, ISO 8601, or epoch seconds or milliseconds) as epoch ms, as the contracts read it; None
+    where it is none."""
+    if isinstance(value, datetime):
+        return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        # As pydantic reads a number: beyond 2e10 it cannot mean seconds.
+        return int(value if abs(value) > 2e10 else value * 1000) if isinstance(value, int) or isfinite(value) else None
+    text = str(value)
     try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file):
-                text = raw.strip()
-                if not text:
-                    continue
-                try:
-                    row: Any = json.loads(text)
-                except (ValueError, RecursionError):
-                    row = None
-                if not isinstance(row, dict):
-                    yield _Line(None, b"", text)
-                elif fields.empty and "id" in row:
-                    yield _Line(epoch_ms(row.get("occurred_at")), _key(row, kind), text)
-                else:
-                    yield _line(fields.apply(row, number=number), kind)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        return epoch_ms(float(text) if text.replace(".", "", 1).isdecimal() else datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        return None
 
 
-def _parquet(path: Path, fields: Fields) -> Iterable[dict[str, Any]]:
+def _json(event: dict[str, Any]) -> bytes:
     try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise UsageError(f"{path}: reading Parquet needs the extra: pip install 'flagstream[parquet]'") from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(READ_ROWS):
-                for row in batch.to_pylist():
-                    yield fields.apply(row, number=number)
-                    number += 1
-    except (OSError, ArrowException) as error:
-        raise UsageError(f"{path}: cannot be read as Parquet: {error}") from error
-
-
-def _line(event: dict[str, Any], kind: Kind) -> _Line:
-    at = event.get("occurred_at")
-    if isinstance(at, datetime) and at.tzinfo is None:
-        event["occurred_at"] = at = at.replace(tzinfo=UTC)
-    try:
-        value = to_json(event)
+        return to_json(event)
     except PydanticSerializationError:
         # A lone surrogate or a value that JSON has not: the agent will say what is wrong with it.
-        value = json.dumps(event, default=str).encode()
-    return _Line(epoch_ms(at), _key(event, kind), value)
+        return json.dumps(event, default=str).encode()
 
 
 def _key(event: dict[str, Any], kind: Kind) -> bytes:

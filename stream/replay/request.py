@@ -28,6 +28,7 @@ class Request:
     file: Path | None = None
     kind: Kind | None = None
     fields: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
     warmup: str | None = None
@@ -47,7 +48,7 @@ class Request:
     @property
     def fingerprint(self) -> str:
         """Identifies the stretch of history asked for: equal requests are the same run."""
-        words = [self.topic, self.file and str(self.file.resolve()), self.kind, self.fields, self.since, self.until, self.warmup]
+        words = [self.topic, self.file and str(self.file.resolve()), self.kind, self.fields, self.sets, self.since, self.until, self.warmup]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:12]
 
 

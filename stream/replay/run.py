@@ -13,11 +13,11 @@ from schemas.labels import Kind
 from schemas.topics import BY_NAME
 from stream.errors import UsageError
 from stream.load import BUNDLES, load_policy
+from stream.mapping import FieldMap
 from stream.names import Names
 from stream.replay.compare import compare
 from stream.replay.drive import Show, drive
 from stream.replay.evaluate import evaluate
-from stream.replay.fields import Fields
 from stream.replay.file import FileSource, open_file
 from stream.replay.judge import Judge, bundle_judge
 from stream.replay.outlet import check_outlet, publish
@@ -134,7 +134,7 @@ def _source(settings: Settings, request: Request, kind: Kind, folder: Path) -> T
     if request.topic is not None:
         return open_topic(settings, _wire(settings, request.topic), **limits)
     assert request.file is not None
-    return open_file(request.file, kind, folder=folder / "input", fields=Fields.of(request.fields), **limits)
+    return open_file(request.file, kind, folder=folder / "input", fields=FieldMap.parse(request.fields, request.sets), **limits)
 
 
 def _again(settings: Settings, request: Request, folder: Path, manifest: Manifest) -> TopicSource | FileSource:

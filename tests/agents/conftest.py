@@ -25,7 +25,7 @@ def records() -> Callable[[str, int], list[RawRecord]]:
 
     def generate(topic: str, count: int) -> list[RawRecord]:
         ends: dict[int, int] = {}
-        found = []
+        found: list[RawRecord] = []
         events = traffic(11, rate=1_000, start=START, warmup_days=2, cards=40)
         for event in islice((event for event in events if event.topic == topic), count):
             partition = sum(event.key) % 4

@@ -59,7 +59,7 @@ def test_cleanly_parted_classes_stay_finite_and_one_class_is_left_as_it_is() -> 
 
 @settings(max_examples=100, deadline=None)
 @given(arrays(np.float32, st.integers(2, 50), elements=st.floats(-100, 100, width=32)), st.floats(0.01, 5), st.floats(-5, 5))
-def test_calibration_keeps_the_order_and_stays_a_probability(logits: np.ndarray, slope: float, intercept: float) -> None:  # type: ignore[type-arg]  # hypothesis gives any shape
+def test_calibration_keeps_the_order_and_stays_a_probability(logits: np.ndarray, slope: float, intercept: float) -> None:
     p = Calibrator.of((Calibration(slope=slope, intercept=intercept),)).apply(np.sort(logits)[:, None])[:, 0]
     assert ((p >= 0) & (p <= 1)).all()
     assert (np.diff(p) >= 0).all()

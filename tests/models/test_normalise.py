@@ -80,7 +80,28 @@ def test_a_span_of_the_normalised_text_names_the_disguised_word() -> None:
         assert text[start:end] == written
 
 
-_HOSTILE = ["a", "a b ", "a1", "a$", "!", "ш", "e\u0301", "a\u0301\u0302", "аa", "a.b", "aaab", "\ufdfa", "a!", "$a", "\u200b", "a-", "1a", "é", "aab ", "ab" * 30 + " "]
+_HOSTILE = [
+    "a",
+    "a b ",
+    "a1",
+    "a$",
+    "!",
+    "ш",
+    "e\u0301",
+    "a\u0301\u0302",
+    "аa",
+    "a.b",
+    "aaab",
+    "\ufdfa",
+    "a!",
+    "$a",
+    "\u200b",
+    "a-",
+    "1a",
+    "é",
+    "aab ",
+    "ab" * 30 + " ",
+]
 
 
 @pytest.mark.parametrize("unit", _HOSTILE)

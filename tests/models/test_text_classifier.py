@@ -16,7 +16,29 @@ from models.bundle import ARTIFACTS, Bundle
 from models.errors import BundleError
 from models.text import TextClassifier
 
-_WORDS = "the you are idiot lovely kill people meeting free prize click here myself die stupid thanks tomorrow bitch friend muslims cake".split()
+_WORDS = [
+    "the",
+    "you",
+    "are",
+    "idiot",
+    "lovely",
+    "kill",
+    "people",
+    "meeting",
+    "free",
+    "prize",
+    "click",
+    "here",
+    "myself",
+    "die",
+    "stupid",
+    "thanks",
+    "tomorrow",
+    "bitch",
+    "friend",
+    "muslims",
+    "cake",
+]
 _TEXTS = st.one_of(st.text(max_size=120), st.lists(st.sampled_from(_WORDS), max_size=60).map(" ".join))
 
 
@@ -37,7 +59,9 @@ def test_a_text_has_the_same_score_alone_and_in_any_batch(classifier: TextClassi
     assert ((together >= 0) & (together <= 1)).all()
 
 
-@pytest.mark.parametrize("text", ["", " ", "\x00", "\ud800", "\u200b" * 50, "😀" * 300, "a" * 5_000, "𝕏", "[CLS] [SEP] [PAD]", "नमस्ते", "\n" * 1_000])
+@pytest.mark.parametrize(
+    "text", ["", " ", "\x00", "\ud800", "\u200b" * 50, "😀" * 300, "a" * 5_000, "𝕏", "[CLS] [SEP] [PAD]", "नमस्ते", "\n" * 1_000]
+)
 def test_any_string_has_finite_probabilities(classifier: TextClassifier, text: str) -> None:
     scores = classifier.score([text, "hello"])
     assert scores.shape == (2, len(classifier.labels))
@@ -52,7 +76,10 @@ def test_no_texts_give_no_rows(classifier: TextClassifier) -> None:
 def test_abuse_scores_above_its_harmless_neighbour(classifier: TextClassifier) -> None:
     pairs = {
         "harassment": ("you are a pathetic idiot and nobody likes you", "you are a lovely person and everybody likes you"),
-        "spam": ("Congratulations! You won a FREE prize, call now or text WIN to 80086 to claim", "are we still meeting at the station at six?"),
+        "spam": (
+            "Congratulations! You won a FREE prize, call now or text WIN to 80086 to claim",
+            "are we still meeting at the station at six?",
+        ),
         "profanity": ("what the fuck is this shit", "what on earth is this thing"),
     }
     for label, (harm, harmless) in pairs.items():
@@ -66,7 +93,9 @@ def test_abuse_scores_above_its_harmless_neighbour(classifier: TextClassifier) -
 def test_abuse_is_found_at_either_end_of_a_long_text(classifier: TextClassifier, abuse: str) -> None:
     filler = "the meeting about the garden is on tuesday and we will bring cake for everybody. "
     column = classifier.labels.index("harassment")
-    plain, first, last, middle = classifier.score([filler * 40, abuse + " " + filler * 40, filler * 40 + abuse, filler * 20 + abuse + " " + filler * 20])[:, column]
+    plain, first, last, middle = classifier.score(
+        [filler * 40, abuse + " " + filler * 40, filler * 40 + abuse, filler * 20 + abuse + " " + filler * 20]
+    )[:, column]
     assert min(first, last, middle) > 0.5 > plain
 
 

@@ -18,14 +18,23 @@ IDS = [[1, *np.random.default_rng(size).integers(5, 90, size).tolist(), 2] for s
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    from transformers import BertConfig, BertForSequenceClassification
+    import transformers
+
+    library: Any = transformers  # its constructors are not annotated
 
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=90, hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, num_labels=5, max_position_embeddings=64,
-        attn_implementation="eager", initializer_range=0.2,
+    config = library.BertConfig(
+        vocab_size=90,
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        num_labels=5,
+        max_position_embeddings=64,
+        attn_implementation="eager",
+        initializer_range=0.2,
     )
-    return BertForSequenceClassification(config).eval()
+    return library.BertForSequenceClassification(config).eval()
 
 
 def _session(network: Any, *, int8: bool) -> Any:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from models import metrics
 
-_CASES = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_size=40).filter(lambda rows: 0 < sum(t for t, _ in rows) < len(rows))
+_CASES = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_size=40).filter(
+    lambda rows: 0 < sum(t for t, _ in rows) < len(rows)
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -27,7 +27,9 @@ def test_every_head_but_the_inner_one_is_a_label() -> None:
     assert set(HEADS) - {"toxic"} < set(MESSAGE_LABELS)
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source.licence in ("none stated", "research use")], ids=lambda source: source.name)
+@pytest.mark.parametrize(
+    "source", [source for source in SOURCES if source.licence in ("none stated", "research use")], ids=lambda source: source.name
+)
 def test_a_set_without_a_fitting_licence_trains_at_most_the_self_harm_head(source: object) -> None:
     assert source.use in ("self_harm only", "evaluate")  # type: ignore[attr-defined]  # parametrised by TextSource
     rows = [{"text": "I am stressed and cannot sleep", "self_harm": value, "stress": 1} for value in (0, 1)]
@@ -53,7 +55,10 @@ def test_a_text_that_names_a_harm_is_never_a_weak_negative_for_it() -> None:
 
 
 def test_templates_of_different_splits_share_no_wording() -> None:
-    texts = {split: {text.lower() for text, _ in text_templates.sentences(split=split, per_template=5, seed=3)} for split in ("train", "valid", "test")}
+    texts = {
+        split: {text.lower() for text, _ in text_templates.sentences(split=split, per_template=5, seed=3)}
+        for split in ("train", "valid", "test")
+    }
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["valid"]
     assert all("{" not in text for split in texts.values() for text in split)
@@ -71,7 +76,11 @@ def _table(size: int = 40) -> TextTable:
     weights[:, :2] = 1
     weights[::4, 1] = 0
     return TextTable(
-        texts=texts, sources=np.array(["jigsaw"] * size), splits=np.array((["train"] * 9 + ["valid"]) * (size // 10)), targets=targets, weights=weights,
+        texts=texts,
+        sources=np.array(["jigsaw"] * size),
+        splits=np.array((["train"] * 9 + ["valid"]) * (size // 10)),
+        targets=targets,
+        weights=weights,
         shares=np.ones(size, np.float32) + rng.random(size).astype(np.float32) * 0,
     )
 
@@ -108,7 +117,7 @@ def test_an_unknown_key_in_the_configuration_is_named(tmp_path: Path) -> None:
     file.write_text("[text]\nepohs = 2.0\n")
     with pytest.raises(ConfigError, match="epohs"):
         TextConfig.from_toml(file)
-    file.write_text('[text]\nepochs = 2.0\nlayers = [0, 1]\n')
+    file.write_text("[text]\nepochs = 2.0\nlayers = [0, 1]\n")
     assert TextConfig.from_toml(file) == replace(TextConfig(), epochs=2.0, layers=(0, 1))
 
 

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from schemas.codec import RawRecord
 from stream.errors import UsageError
-from stream.replay.fields import Fields
+from stream.mapping import FieldMap
 from stream.replay.file import open_file
 from stream.replay.request import Request
 from stream.replay.run import replay
@@ -22,8 +22,8 @@ from stream.settings import load
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 
 
-def read(path: Path, folder: Path, kind: Any = "transaction", *words: str, **limits: Any) -> dict[int, list[RawRecord]]:
-    source = open_file(path, kind, folder=folder, fields=Fields.of(words), **limits)
+def read(path: Path, folder: Path, *maps: str, sets: tuple[str, ...] = (), **limits: Any) -> dict[int, list[RawRecord]]:
+    source = open_file(path, "transaction", folder=folder, fields=FieldMap.parse(maps, sets), **limits)
     return {part.number: [raw for batch in source.batches(part, size=7, begin=part.start) for raw in batch] for part in source.parts}
 
 
@@ -58,8 +58,8 @@ def test_parquet_columns_are_mapped_to_our_fields(tmp_path: Path) -> None:
     times = [datetime(2018, 4, 1, tzinfo=UTC).replace(tzinfo=None) + timedelta(hours=hour) for hour in (2, 0, 1)]
     table = pa.table({"transaction_id": [1, 2, 3], "occurred_at": times, "customer_id": [7, 7, 7], "amount_minor": [100, 200, 300]})
     parquet.write_table(table, tmp_path / "in.parquet")
-    words = ("id=transaction_id", "account_id=customer_id", "currency:=EUR")
-    (records,) = (held for held in read(tmp_path / "in.parquet", tmp_path / "staged", "transaction", *words).values() if held)
+    parts = read(tmp_path / "in.parquet", tmp_path / "staged", "account_id=customer_id", sets=("currency=EUR",))
+    (records,) = (held for held in parts.values() if held)
     assert [json.loads(raw.value or b"")["id"] for raw in records] == [2, 3, 1]
     assert json.loads(records[0].value or b"") == {
         "id": 2, "account_id": 7, "currency": "EUR", "amount_minor": 200, "occurred_at": "2018-04-01T00:00:00Z",
@@ -82,10 +82,10 @@ def test_since_until_and_warm_up_bound_a_file_by_event_time(kit: Any, tmp_path: 
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("in.csv", "a", "neither .jsonl nor .parquet"),
+        ("in.csv", "a", "holds no records"),
         ("in.jsonl", "", "holds no records"),
         ("in.jsonl", '{"id": "x"}\n', "occurred_at"),
-        ("in.parquet", "not parquet", "cannot be read as Parquet"),
+        ("in.parquet", "not parquet", "cannot be read"),
     ],
 )
 def test_files_that_cannot_be_replayed_are_named_with_the_reason(name: str, content: str, complaint: str, tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ class Stage:
     environ: dict[str, str]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def settings(self) -> Settings:
+        """What a client of this stage is told."""
+        return Settings(broker=self.broker, prefix=self.names.prefix)
+
     def start_worker(self, *arguments: str, wait: bool = True) -> subprocess.Popen[bytes]:
         """A worker process; with `wait`, one that is ready."""
         log = self.folder / f"worker-{len(self.workers)}.log"
@@ -91,7 +96,7 @@ class Stage:
     def lag(self) -> int:
         """Input records that the group has not committed."""
         inputs = {self.names.wire(name) for name in ("messages", "transactions")}
-        states = [one for one in topics.states(self.broker, self.names, "flagstream") if one.name in inputs]
+        states = [one for one in topics.states(self.settings) if one.name in inputs]
         return sum(sum(one.end_offsets) if one.lag is None else one.lag for one in states)
 
     def read(self, topic: str) -> list[RawRecord]:
@@ -116,7 +121,7 @@ class Stage:
 
     def changelog(self) -> dict[StateKey, bytes]:
         """The latest value of every key of the table's changelog."""
-        records = read_all(self.broker, topics.changelog_name(self.names, "flagstream", HISTORIES))
+        records = read_all(self.broker, topics.changelog_name(self.settings, HISTORIES))
         return {StateKey(raw.at.partition, raw.key or b""): raw.value or b"" for raw in records}
 
     def expected(self) -> tuple[dict[str, Flag], dict[str, DeadLetter], dict[StateKey, bytes]]:
@@ -140,7 +145,7 @@ class Stage:
 def stage(broker: str, prefix: str, tmp_path: Path) -> Iterator[Stage]:
     """A broker with the topics, and no worker yet. Workers still running at the end are killed."""
     names = Names(prefix)
-    topics.create(broker, names)
+    topics.create(Settings(broker=broker, prefix=prefix))
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FLAGSTREAM_")},
         "FLAGSTREAM_BROKER": broker,

@@ -29,7 +29,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     with running_broker(tmp_path / "log") as broker:
-        topics.create(broker.address, Names())
+        topics.create(Settings(broker=broker.address))
         yield broker
 
 

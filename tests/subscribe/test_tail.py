@@ -162,7 +162,7 @@ def test_a_closed_pipe_ends_it_quietly(settings: Settings, publish: Publish) -> 
         assert (process.poll(), errors.read()) == (0, b"")
 
 
-def recorded(body: object, topic: str = "flags") -> Record[object]:
+def recorded(body: object, topic: str = "flags") -> Record[Any]:
     return Record(RawRecord(Position(topic, 0, 0), None, None, 0), body)  # type: ignore[type-var]
 
 

@@ -18,7 +18,6 @@ from stream import topics
 from stream.app import HISTORIES, Registration, build_app
 from stream.bench.job import TOPICS, Drained, Job, Meter
 from stream.bench.passthrough import PassthroughAgent
-from stream.names import Names
 from stream.publisher import new_producer
 from stream.settings import Settings, load
 from stream.worker import registrations
@@ -26,7 +25,7 @@ from stream.worker import registrations
 NAME = "flagstream"
 WHAT = "the worker: fast lane, a flag an event, acknowledged after the broker has them"
 
-PASSTHROUGH_BATCH = 4_000
+PASSTHROUGH_BATCH = 1_000
 POLL_S = 0.005
 AGENTS = {"message": "moderation", "transaction": "fraud"}
 
@@ -80,10 +79,9 @@ async def drain_with(registered: Registration, job: Job, settings: Settings) -> 
     meter = Meter()
     build = registered.build
     clocked = replace(registered, build=lambda state: Clocked(build(state), meter))
-    names = Names(job.prefix)
-    partitions = topics.partition_counts(job.broker, names)
+    partitions = topics.partition_counts(settings)
     if registered.stateful:
-        topics.create_changelog(job.broker, topics.changelog_name(names, job.group, HISTORIES), partitions[registered.topic])
+        topics.create_changelog(settings, topics.changelog_name(settings, HISTORIES), partitions[registered.topic])
     producer = new_producer(settings)
     await producer.start()
     app = build_app(settings, [clocked], producer, partitions=partitions)

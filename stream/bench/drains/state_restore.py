@@ -11,7 +11,6 @@ from stream.app import HISTORIES, Registration, build_app
 from stream.bench.drains.flagstream import settings_of
 from stream.bench.job import Drained, Job, Meter
 from stream.bench.keeper import KeeperAgent
-from stream.names import Names
 from stream.publisher import new_producer
 
 NAME = "state, restored"
@@ -29,9 +28,8 @@ def drain(job: Job) -> Drained:
 async def _drain(job: Job) -> Drained:
     meter = Meter()
     settings = settings_of(job)
-    names = Names(job.prefix)
-    partitions = topics.partition_counts(job.broker, names)
-    changelog = topics.changelog_name(names, job.group, HISTORIES)
+    partitions = topics.partition_counts(settings)
+    changelog = topics.changelog_name(settings, HISTORIES)
     producer = new_producer(settings)
     await producer.start()
     registered = Registration("transactions", lambda state: KeeperAgent(state or {}), 1, stateful=True)
