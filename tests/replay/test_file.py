@@ -62,7 +62,7 @@ def test_parquet_columns_are_mapped_to_our_fields(tmp_path: Path) -> None:
     (records,) = (held for held in parts.values() if held)
     assert [json.loads(raw.value or b"")["id"] for raw in records] == [2, 3, 1]
     assert json.loads(records[0].value or b"") == {
-        "id": 2, "account_id": 7, "currency": "EUR", "amount_minor": 200, "occurred_at": "2018-04-01T00:00:00Z",
+        "id": 2, "account_id": 7, "currency": "EUR", "amount_minor": 200, "occurred_at": "2018-04-01T00:00:00",
     }
     assert {raw.key for raw in records} == {b"7"}
 
