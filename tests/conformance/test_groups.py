@@ -37,9 +37,7 @@ def test_members_with_different_clients_share_a_group(
     until(lambda: _settled(members, 4))
 
 
-def test_every_record_reaches_one_member_of_two(
-    client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
-) -> None:
+def test_every_record_reaches_one_member_of_two(client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
     topic, group = make_topic(partitions=2), unique("group")
     members = [join(client, group, topic), join(client, group, topic)]
     until(lambda: _settled(members, 2))
@@ -83,9 +81,7 @@ def test_a_killed_members_partitions_go_to_the_other_when_its_session_ends(
     assert admin.group_state(group) == ("Stable", 1)
 
 
-def test_groups_are_listed_and_described(
-    admin_client: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
-) -> None:
+def test_groups_are_listed_and_described(admin_client: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
     topic, group = make_topic(), unique("group")
     admin_client.produce(topic, [Record(value=b"x")])
     assert group not in admin_client.groups()

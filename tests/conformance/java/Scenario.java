@@ -110,6 +110,7 @@ public class Scenario {
             say("by time", consumer.offsetsForTimes(Map.of(place, now + 3)).get(place).offset()
                 + " " + consumer.offsetsForTimes(Map.of(place, now + 100_000_000)).get(place));
             say("ends", consumer.beginningOffsets(Set.of(place)).get(place) + " " + consumer.endOffsets(Set.of(place)).get(place));
+            say("newest", admin.listOffsets(Map.of(place, OffsetSpec.maxTimestamp())).all().get().get(place).offset());
             var described = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
             say("group", described.groupState() + " " + described.members().size());
         }
@@ -124,7 +125,6 @@ public class Scenario {
         TopicPartition place = new TopicPartition(topic, 0);
         admin.deleteRecords(Map.of(place, RecordsToDelete.beforeOffset(20))).all().get();
         say("first now", admin.listOffsets(Map.of(place, OffsetSpec.earliest())).all().get().get(place).offset());
-        say("newest", admin.listOffsets(Map.of(place, OffsetSpec.maxTimestamp())).all().get().get(place).offset());
         say("group offsets", admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().get(place).offset());
         admin.deleteConsumerGroups(List.of(group)).all().get();
         say("group gone", refusal(() -> admin.deleteConsumerGroups(List.of(group)).all().get()));
