@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.replay import checkpoint
@@ -18,12 +18,23 @@ from stream.replay.rows import CHUNK, Rows, map_rows, row_type
 from stream.replay.segments import BY_NAME, OTHER
 from stream.replay.tally import Tally
 
+Codes = NDArray[np.uint16]
+
 
 class Chunk(NamedTuple):
     """Rows of one part; a segment's code is the place of its name in `Results.names`."""
 
     part: int
     rows: Rows
+
+
+class _Held(NamedTuple):
+    """A part up to its checkpoint: codes of its segments' names, rows, bytes of flags."""
+
+    files: PartFiles
+    codes: dict[str, Codes]
+    rows: int
+    flags_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -35,17 +46,17 @@ class Results:
     tally: Tally
     complete: bool
     names: dict[str, list[str]]
-    _parts: tuple[tuple[PartFiles, dict[str, np.ndarray[tuple[int], np.dtype[np.uint16]]], int], ...]
+    _parts: tuple[_Held, ...]
 
     @property
     def count(self) -> int:
         """Rows: events that were scored, or tried."""
-        return sum(size for _, _, size in self._parts)
+        return sum(part.rows for part in self._parts)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, a bounded number at a time, part by part in the order of the history."""
         kind = row_type(len(self.manifest.labels), len(self.manifest.against_labels))
-        for files, codes, size in self._parts:
+        for files, codes, size, _ in self._parts:
             mapped = map_rows(files.rows, kind)[:size]
             for first in range(0, size, CHUNK):
                 rows = np.array(mapped[first : first + CHUNK])
@@ -55,19 +66,16 @@ class Results:
 
     def flags(self) -> Iterator[bytes]:
         """The flags as JSON, part by part in the order of the history."""
-        for files, _, _ in self._parts:
-            if files.flags.exists():
-                with files.flags.open("rb") as part:
-                    yield from (line.rstrip(b"\n") for line in part)
+        for files, _, _, size in self._parts:
+            with files.flags.open("rb") as part:
+                while part.tell() < size:
+                    yield part.readline().rstrip(b"\n")
 
     def write_flags(self, path: Path) -> None:
-        """The flags as JSON lines, part by part in the order of the history. Raises `UsageError` when `path` cannot be written."""
+        """The flags as JSON lines. Raises `UsageError` when `path` cannot be written."""
         try:
             with path.open("wb") as out:
-                for files, _, _ in self._parts:
-                    if files.flags.exists():
-                        with files.flags.open("rb") as part:
-                            shutil.copyfileobj(part, out)
+                out.writelines(flag + b"\n" for flag in self.flags())
         except OSError as error:
             raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -87,18 +95,15 @@ def open_results(folder: Path) -> Results:
         complete = complete and found.complete
         tallies.append(found.tally)
         codes = {segment: _merged(places[segment], names) for segment, names in found.segments.names.items()}
-        # What lies beyond the checkpoint was written by a run that was killed.
-        for path, size in ((files.rows, found.rows_bytes), (files.flags, found.flags_bytes)):
-            with path.open("r+b") as file:
-                file.truncate(size)
-        parts.append((files, codes, found.rows_bytes // kind.itemsize))
+        # What lies beyond the checkpoint is left alone: the run may have been killed, or may be going on in another process.
+        parts.append(_Held(files, codes, found.rows_bytes // kind.itemsize, found.flags_bytes))
     return Results(
         folder=folder, manifest=manifest, tally=Tally.total(tallies), complete=complete,
         names={segment: list(known) for segment, known in places.items()}, _parts=tuple(parts),
     )
 
 
-def _merged(known: dict[str, int], names: list[str]) -> np.ndarray[tuple[int], np.dtype[np.uint16]]:
+def _merged(known: dict[str, int], names: list[str]) -> Codes:
     """Codes of a part to codes of the whole."""
     room = np.iinfo(np.uint16).max
     return np.array([known.setdefault(name if len(known) < room else OTHER, len(known)) for name in names], np.uint16)

@@ -13,6 +13,7 @@ from schemas.codec import RawRecord
 from schemas.flag import Flag
 from stream.replay.judge import Histories
 from stream.replay.part import Job, Worker
+from stream.replay.results import open_results
 
 WORDS = ["you", "are", "a", "fool", "buy", "cheap", "pills", "now", "friend", "thanks", "choke", "offer", "idiot"]
 texts = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
@@ -101,6 +102,8 @@ def test_a_replay_that_was_stopped_goes_on_to_the_same_result(kit: Any, fresh: C
     # A process that was killed leaves more behind than its checkpoint says.
     with (folder / "part-00000.rows").open("ab") as rows:
         rows.write(b"torn")
+    with (folder / "part-00000.flags.jsonl").open("ab") as flags:
+        flags.write(b'{"torn')
     moved: list[int] = []
     assert Worker(job).replay(part, progress=moved.append, stopped=lambda: False)
     assert moved[0] == sum(seen)
@@ -118,3 +121,17 @@ def test_warm_up_builds_histories_without_being_counted(kit: Any, fresh: Callabl
     results.write_flags(results.folder / "all.jsonl")
     late = [flag for flag in live_flags(kit, judge, records, [40]) if flag.event.offset >= 300]
     assert [kit.essence(flag) for flag in kit.flags_of(results.folder / "all.jsonl")] == [kit.essence(flag) for flag in late]
+
+
+def test_looking_at_a_run_that_goes_on_shows_its_checkpoint_and_leaves_it_alone(kit: Any, fresh: Callable[[], Path]) -> None:
+    judge = kit.TinyJudge(kind="transaction", policy=kit.policy(fraud=0.5))
+    results = kit.run_all(kit.ListSource({0: mixed(kit, 700)}), judge, fresh())
+    paths = [results.folder / name for name in ("part-00000.rows", "part-00000.flags.jsonl")]
+    for path in paths:
+        with path.open("ab") as file:
+            file.write(b"further on")
+    before = [path.read_bytes() for path in paths]
+    seen = open_results(results.folder)
+    assert seen.count == results.count
+    assert len(list(seen.flags())) == results.tally.flags
+    assert [path.read_bytes() for path in paths] == before
