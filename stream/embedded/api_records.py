@@ -36,8 +36,7 @@ async def produce(node: Node, call: Call) -> Message:
         for topic in request.topic_data
     ]
     if node.settings.fsync == "always":
-        for log in written:
-            await log.flushed()
+        await asyncio.gather(*(log.flushed() for log in written))
     await node.faults.acks_released()
     if request.acks == 0:
         if any(part.error_code for topic in topics for part in topic.partition_responses):
@@ -115,10 +114,8 @@ def _read(node: Node, request: Message) -> tuple[list[tuple[str, list[Fetched]]]
                 if part.current_leader_epoch > 0:
                     raise RefusedError(ErrorCode.UNKNOWN_LEADER_EPOCH)
                 most = min(part.partition_max_bytes, left)
-                if node.faults.paused(topic.topic, part.partition):
-                    records = b""
-                else:
-                    records = log.read(part.fetch_offset, most, at_least_one=count == 0)
+                paused = node.faults.paused(topic.topic, part.partition)
+                records = b"" if paused else log.read(part.fetch_offset, most, at_least_one=count == 0)
                 parts.append(Fetched(part.partition, ErrorCode.NONE, log.end, log.start, records))
                 left -= len(records)
                 count += len(records)

@@ -122,6 +122,13 @@ class Load:
                     self.committed[partition] = offset
         committer.close()
 
+    def wait_for_acks(self) -> None:
+        """Returns once more has been acknowledged than before the call, so that a kill comes under load."""
+        before, deadline = len(self.acked), time.monotonic() + 30
+        while len(self.acked) == before:
+            assert time.monotonic() < deadline, "nothing is acknowledged any more"
+            time.sleep(0.01)
+
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
@@ -154,12 +161,12 @@ def committed(address: str) -> list[int]:
 
 def run(broker: Killable, kills: int) -> None:
     load, rng = Load(broker.address), random.Random(kills)
-    time.sleep(0.5)
     for _ in range(kills):
-        time.sleep(rng.uniform(0.05, 1.0))
+        load.wait_for_acks()
+        time.sleep(rng.uniform(0, 0.3))
         broker.kill()
         broker.start()
-    time.sleep(0.5)
+    load.wait_for_acks()
     load.stop()
     assert load.errors == []
     found = stored(broker.address)
