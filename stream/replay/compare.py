@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.flag import DECISIONS
+from stream.replay.ages import NAMES
 from stream.replay.decisions import REVIEW
 from stream.replay.results import Chunk, Results
 from stream.replay.rows import Rows
@@ -81,6 +82,7 @@ def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts |
     names = tuple(dict.fromkeys((*after.labels, *before.labels)))
     groups = {segment: np.zeros((len(results.names[segment]), len(COLUMNS)), np.int64) for segment in BY_NAME}
     groups["band"] = np.zeros((len(BANDS_MINOR), len(COLUMNS)), np.int64)
+    groups["account"] = np.zeros((len(NAMES), len(COLUMNS)), np.int64)
     days: dict[int, list[int]] = {}
     for chunk in results.chunks():
         old, new = aligned(before, before.decide(chunk), names), aligned(after, after.decide(chunk), names)
@@ -105,9 +107,9 @@ def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts |
         _count_reviews(days, chunk.rows, old.decision, new.decision)
         for kind, mark in marks.items():
             _sample(diff.examples.setdefault(kind, []), chunk, mark, old.decision, new.decision, results)
-    named = {**results.names, "band": [band_name(band) for band in range(len(BANDS_MINOR))]}
+    named = {**results.names, "band": [band_name(band) for band in range(len(BANDS_MINOR))], "account": list(NAMES)}
     if results.manifest.kind == "message":
-        del groups["band"]
+        del groups["band"], groups["account"]
     diff.groups = {segment: _ranked(named[segment], counts) for segment, counts in groups.items()}
     diff.reviews = dict(sorted(days.items()))
     return diff

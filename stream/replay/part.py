@@ -18,6 +18,7 @@ from schemas.labels import Kind
 from schemas.message import Message
 from schemas.transaction import Transaction
 from stream.replay import checkpoint
+from stream.replay.ages import Ages
 from stream.replay.checkpoint import Checkpoint, PartFiles
 from stream.replay.judge import Histories, Judge
 from stream.replay.record import UNSCORED, Micro
@@ -68,6 +69,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._sides = [_Side(judge) for judge in (job.judge, job.against) if judge is not None]
+        self._ages = Ages()
         self._contract: type[Contract] = CONTRACT[job.kind]
 
     def replay(self, part: Part, *, progress: Callable[[int], None], stopped: Callable[[], bool]) -> bool:
@@ -81,6 +83,7 @@ class Worker:
             return True
         for side, held in enumerate(self._sides):
             held.state.values = checkpoint.read_state(files.state(found.version, side)) if found.version else {}
+        self._ages.values = checkpoint.read_state(files.state(found.version, len(self._sides))) if found.version else {}
         with _opened(files.rows, found.rows_bytes) as rows, _opened(files.flags, found.flags_bytes) as flags:
             return self._run(part, files, found, rows, flags, progress, stopped)
 
@@ -102,7 +105,8 @@ class Worker:
                 next=done, tally=tally, segments=segments, rows_bytes=rows.tell(), flags_bytes=flags.tell(),
                 version=version, complete=complete,
             )
-            checkpoint.save(files, here, [] if complete else [side.state.values for side in self._sides])
+            states = [*(side.state.values for side in self._sides), self._ages.values]
+            checkpoint.save(files, here, [] if complete else states)
 
         for batch in self._job.source.batches(part, size=BATCH[self._job.kind], begin=done):
             warm = [raw for raw in batch if raw.at.offset < part.counted]
@@ -121,7 +125,7 @@ class Worker:
         progress(max(0, part.end - done))
         done = max(done, part.end)
         save(complete=True)
-        for side in range(len(self._sides)):
+        for side in range(len(self._sides) + 1):
             files.state(version - 1, side).unlink(missing_ok=True)
         return True
 
@@ -129,6 +133,7 @@ class Worker:
         read = [decode(self._contract, raw) for raw in records]
         events = [(one.raw.at.offset, one.body) for one in read if isinstance(one, Record)]
         offsets = [offset for offset, _ in events]
+        ages = self._ages.of(records[0].at.partition, events)  # type: ignore[arg-type]  # the contract of the kind
         judged = [side.judge(records, offsets, at=self._job.at) for side in self._sides]
         first, scores = judged[0]
         if rows is None:
@@ -136,7 +141,7 @@ class Worker:
             return
         tally.count(events=len(records), flags=first.flags, letters=first.dead_letters, redelivered=first.redelivered)
         against = judged[1][1] if len(judged) > 1 else np.zeros((len(events), 0), np.uint32)
-        rows.write(rows_of(events, scores, against, segments).tobytes())  # type: ignore[arg-type]  # the contract of the kind
+        rows.write(rows_of(events, scores, against, segments, ages).tobytes())  # type: ignore[arg-type]  # the contract of the kind
         flags.writelines(encode(flag) + b"\n" for flag in first.flags)
 
 

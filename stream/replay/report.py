@@ -17,7 +17,7 @@ from stream.replay.compare import COLUMNS, Diff
 from stream.replay.quality import Quality
 from stream.replay.summary import Summary
 
-SEGMENTS = {"tenant": "Tenant", "channel": "Channel", "language": "Language", "band": "Amount"}
+SEGMENTS = {"tenant": "Tenant", "channel": "Channel", "language": "Language", "band": "Amount", "account": "Account"}
 
 
 def write_report(path: Path, summary: Summary, *, command: str) -> None:

@@ -27,15 +27,15 @@ def row_type(labels: int, against: int) -> np.dtype[np.void]:
     and the scores of both sides in millionths."""
     return np.dtype([
         ("offset", "<i8"), ("at_ms", "<i8"), ("event", "<u8"), ("amount_minor", "<i8"),
-        *[(segment, "<u2") for segment in BY_NAME], ("band", "u1"),
+        *[(segment, "<u2") for segment in BY_NAME], ("band", "u1"), ("account", "u1"),
         ("scores", "<u4", (labels,)), ("against", "<u4", (against,)),
     ])
 
 
 def rows_of(
-    events: Sequence[tuple[int, Message | Transaction]], scores: Micro, against: Micro, segments: Segments
+    events: Sequence[tuple[int, Message | Transaction]], scores: Micro, against: Micro, segments: Segments, ages: Sequence[int]
 ) -> Rows:
-    """The rows of `events`, each with its offset."""
+    """The rows of `events`, each with its offset; `ages` as `Ages.of` gives them."""
     rows = np.zeros(len(events), row_type(scores.shape[1], against.shape[1]))
     if not len(rows):
         return rows
@@ -47,6 +47,7 @@ def rows_of(
     for segment, column in zip(BY_NAME, zip(*[segments.codes(event) for _, event in events], strict=True), strict=True):
         rows[segment] = column
     rows["band"] = [bisect_right(BANDS_MINOR, amount) - 1 for amount in amounts]
+    rows["account"] = ages
     rows["scores"], rows["against"] = scores, against
     return rows
 
