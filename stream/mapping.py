@@ -40,7 +40,7 @@ ALIASES: dict[str, dict[str, tuple[str, ...]]] = {
         "occurred_at": ("timestamp", "created_at", "datetime", "time", "date"),
     },
 }
-"""By topic and field: what it is also called, in order of preference. Capitals do not count, and spaces, dots and dashes are underscores."""
+"""By topic and field: what it is also called, in order of preference. Capitals do not count; spaces, dots and dashes are underscores."""
 
 NO_CURRENCY = "XXX"
 """ISO 4217's code for no currency: what a transaction gets that names none."""

@@ -162,9 +162,8 @@ class Reader:
         key = self._key_of(body)
         if key is None and self._key is not None:
             return f"no field {self._key} to key it by"
-        headers = cloud_event(
-            event_id=str(getattr(body, "id", "")), event_type=EVENT_TYPES[self._topic], at=getattr(body, "occurred_at", None) or datetime.now(UTC)
-        )
+        moment = getattr(body, "occurred_at", None) or datetime.now(UTC)
+        headers = cloud_event(event_id=str(getattr(body, "id", "")), event_type=EVENT_TYPES[self._topic], at=moment)
         return Outgoing(self.wire, key, encode(body), headers)
 
     def _key_of(self, body: Contract) -> bytes | None:

@@ -68,7 +68,8 @@ def subscribe(
 
     Raises `UsageError` for wrong arguments, and in the loop `BrokerError` when the broker does not answer or refuses."""
     if topic in BY_NAME and not issubclass(BY_NAME[topic].payload, Flag):
-        raise UsageError(f"topic {topic} carries {BY_NAME[topic].payload.__name__} records, not flags; look at it with `flagstream tail {topic}`")
+        carried = BY_NAME[topic].payload.__name__
+        raise UsageError(f"topic {topic} carries {carried} records, not flags; look at it with `flagstream tail {topic}`")
     if dedupe_window < 0:
         raise UsageError("dedupe_window must not be negative")
     resolved = settings.load({"broker": broker, "prefix": prefix})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +12,9 @@ from schemas.codec import Malformed, Position, RawRecord, decode
 from schemas.flag import Flag
 from stream.subscribe.filters import Filter
 from stream.subscribe.plan import OnPoison
+
+_read: Callable[[Any], Flag] = Flag.__pydantic_validator__.validate_json
+"""What `decode` does for a record that is a flag, without the wrapping: a fifth of the cost of a flag here."""
 
 
 @dataclass(slots=True)
@@ -83,24 +86,31 @@ class Progress:
         queue = self._queue
         while queue:
             record = queue[0]
-            raw = RawRecord(Position(self._topic, record.partition, record.offset), record.key, record.value, record.timestamp)
-            read = decode(Flag, raw)
-            if isinstance(read, Malformed):
+            try:
+                flag = _read(record.value)
+            except (ValueError, TypeError, RecursionError):
                 # Before it leaves the queue: where the callback raises, it comes again.
-                self._on_poison(read)
-                self.counts.poison += 1
-            elif read.body.id in self._window:
-                self.counts.duplicates += 1
-            elif not self._wanted.accepts(read.body):
-                self.counts.filtered += 1
+                self._poison(record)
             else:
-                queue.popleft()
-                self._in_hand = record, read.body
-                self.counts.delivered += 1
-                return read.body
+                if flag.id in self._window:
+                    self.counts.duplicates += 1
+                elif not self._wanted.accepts(flag):
+                    self.counts.filtered += 1
+                else:
+                    queue.popleft()
+                    self._in_hand = record, flag
+                    self.counts.delivered += 1
+                    return flag
             queue.popleft()
             self._reached(record)
         return None
+
+    def _poison(self, record: Any) -> None:  # noqa: ANN401 (of either client)
+        at = Position(self._topic, record.partition, record.offset)
+        found = decode(Flag, RawRecord(at, record.key, record.value, record.timestamp))
+        if isinstance(found, Malformed):
+            self._on_poison(found)
+        self.counts.poison += 1
 
     def done(self) -> None:
         """The body of the flag in hand has returned."""

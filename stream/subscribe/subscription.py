@@ -57,6 +57,8 @@ class Subscription:
 
     async def anext(self) -> Flag | None:
         """The same for asyncio."""
+        if self._async is not None and not self._in_task.locked() and (flag := self._async.ready()) is not None:
+            return flag
         async with self._in_task:
             return None if self._async is None else await self._async.next()
 

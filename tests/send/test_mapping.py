@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,9 @@ from stream.rows import Row, parsed
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def complete(topic: str, fields: dict[str, Any], *, maps: tuple[str, ...] = (), sets: tuple[str, ...] = (), table: bool = True) -> dict[str, Any]:
+def complete(
+    topic: str, fields: dict[str, Any], *, maps: tuple[str, ...] = (), sets: tuple[str, ...] = (), table: bool = True
+) -> dict[str, Any]:
     return Completion(topic, FieldMap.parse(maps, sets), file="f.csv", now=NOW)(Row(7, None if table else b"{}", fields))
 
 
@@ -55,22 +58,22 @@ def test_a_line_keeps_the_fields_that_nobody_knows_and_a_table_does_not() -> Non
     assert complete("messages", {"text": "a", "mood": 1}, maps=("mood=mood",))["mood"] == 1
 
 
-@pytest.mark.parametrize(("amount", "currency", "expected"), [(12.5, "EUR", 1250), ("1200", "JPY", 1200), ("$-3.10", "USD", -310), (1.234, "KWD", 1234)])
+@pytest.mark.parametrize(
+    ("amount", "currency", "expected"), [(12.5, "EUR", 1250), ("1200", "JPY", 1200), ("$-3.10", "USD", -310), (1.234, "KWD", 1234)]
+)
 def test_an_amount_becomes_minor_units_of_its_currency(amount: object, currency: str, expected: int) -> None:
     assert minor(amount, currency) == expected
 
 
 def test_what_is_no_amount_is_a_fault_that_does_not_quote_it() -> None:
-    with pytest.raises(MappingError, match="^amount: not a number$"):
+    with pytest.raises(MappingError, match=r"^amount: not a number$"):
         minor("secret", "EUR")
 
 
 @given(st.text())
 def test_every_text_as_an_amount_is_a_number_or_a_mapping_error(text: str) -> None:
-    try:
+    with contextlib.suppress(MappingError):
         assert isinstance(minor(text, "EUR"), int)
-    except MappingError:
-        pass
 
 
 def test_a_template_that_a_row_does_not_fill_is_a_fault_of_the_row() -> None:
@@ -90,9 +93,10 @@ def test_every_line_is_a_row_with_fields_or_a_fault(raw: bytes) -> None:
     assert (row.fields is None) == bool(row.fault)
 
 
-@given(st.dictionaries(st.text(max_size=12), st.none() | st.integers() | st.floats() | st.text()), st.sampled_from(["messages", "transactions", "verdicts"]))
+@given(
+    st.dictionaries(st.text(max_size=12), st.none() | st.integers() | st.floats() | st.text()),
+    st.sampled_from(["messages", "transactions", "verdicts"]),
+)
 def test_completing_any_row_gives_a_record_or_a_mapping_error(fields: dict[str, Any], topic: str) -> None:
-    try:
-        assert complete(topic, fields, table=False)["id"] is not None or "id" in fields
-    except MappingError:
-        pass
+    with contextlib.suppress(MappingError):
+        assert complete(topic, fields, table=False)["id"] is not None

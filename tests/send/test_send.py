@@ -16,7 +16,7 @@ from schemas.transaction import Transaction
 from stream.embedded import running_broker
 from stream.errors import BrokerError, UsageError
 from stream.send import Sent, send
-from stream.settings import Settings
+from stream.settings import Settings, load
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def settings(address: str, request: pytest.FixtureRequest) -> Settings:
-    return Settings(broker=address, prefix=f"{abs(hash(request.node.name))}.")
+    return load({"broker": address, "prefix": f"{abs(hash(request.node.name))}."}, environ={})
 
 
 def received(settings: Settings, topic: str, count: int) -> list[Any]:
@@ -48,7 +48,8 @@ def lines(path: Path, *rows: object) -> Path:
 
 
 async def test_messages_arrive_whole_keyed_by_their_user_with_cloud_event_headers(settings: Settings, tmp_path: Path) -> None:
-    file = lines(tmp_path / "m.jsonl", {"id": "a", "text": "hi", "user_id": "u", "occurred_at": "2026-01-01T00:00:00Z", "extra": 1}, "", {"text": "yo"})
+    full = {"id": "a", "text": "hi", "user_id": "u", "occurred_at": "2026-01-01T00:00:00Z", "extra": 1}
+    file = lines(tmp_path / "m.jsonl", full, "", {"text": "yo"})
     done = await send(settings, "messages", file)
     assert (done.sent, done.rejected, done.exit_code) == (2, 0, 0)
     records = {Message.model_validate_json(record.value).id: record for record in received(settings, "messages", 2)}
@@ -70,7 +71,8 @@ async def test_transactions_are_keyed_by_card_else_account_or_as_told(settings: 
 
 async def test_rows_that_do_not_fit_are_counted_with_the_first_reasons(settings: Settings, tmp_path: Path) -> None:
     secret = "private words"
-    file = lines(tmp_path / "m.jsonl", {"text": "ok"}, secret, '["list"]', {"words": secret}, {"text": "a", "occurred_at": "tomorrow " + secret})
+    late = {"text": "a", "occurred_at": "tomorrow " + secret}
+    file = lines(tmp_path / "m.jsonl", {"text": "ok"}, secret, '["list"]', {"words": secret}, late)
     done = await send(settings, "messages", file)
     assert (done.sent, done.rejected, done.exit_code) == (1, 4, 1)
     assert done.faults[:3] == ["row 2: not JSON", "row 3: not a JSON object", "row 4: text: Field required"]
@@ -139,8 +141,8 @@ async def test_the_data_sets_need_few_flags(settings: Settings, data_dir: Path, 
         ({"topic": "letters"}, UsageError, "unknown topic 'letters'"),
         ({"file": Path("nowhere.jsonl")}, UsageError, "nowhere.jsonl: cannot be read"),
         ({"rate": 0.0}, UsageError, "--rate"),
-        ({"settings": Settings(broker="127.0.0.1:1")}, BrokerError, "no Kafka broker answers at 127.0.0.1:1"),
-        ({"settings": Settings(broker=None)}, UsageError, "no broker"),
+        ({"settings": load({"broker": "127.0.0.1:1"}, environ={})}, BrokerError, "no Kafka broker answers at 127.0.0.1:1"),
+        ({"settings": load(environ={})}, UsageError, "no broker"),
     ],
 )
 async def test_wrong_use_and_an_absent_broker_are_one_clear_line(

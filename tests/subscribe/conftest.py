@@ -19,7 +19,7 @@ from stream.subscribe import Subscription, subscribe
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def make_flag(number: int = 0, **changed: Any) -> Flag:  # noqa: ANN401 (one field's value each)
+def make_flag(number: int = 0, **changed: Any) -> Flag:
     """A flag whose id is `flag-<number>`."""
     fields: dict[str, Any] = {
         "id": f"flag-{number}",
@@ -82,7 +82,7 @@ Open = Callable[..., Subscription]
 def open_one(broker: str, prefix: str) -> Open:
     """`subscribe` on this test's topic; the loop ends after half a second of silence."""
 
-    def build(**options: Any) -> Subscription:  # noqa: ANN401 (options of subscribe)
+    def build(**options: Any) -> Subscription:
         return subscribe(**{"broker": broker, "prefix": prefix, "idle_timeout_s": 0.5, **options})
 
     return build

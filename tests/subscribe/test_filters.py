@@ -47,9 +47,11 @@ def test_a_lower_bar_never_loses_a_flag(one: Any, other: Any, low: float, high: 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"labels": {"rudeness"}}, "unknown label 'rudeness'"), ({"labels": "scam"}, "not a single string"), ({"decisions": {"ban"}}, "unknown decision"),
+        ({"labels": {"rudeness"}}, "unknown label 'rudeness'"), ({"labels": "scam"}, "not a single string"),
+        ({"decisions": {"ban"}}, "unknown decision"),
         ({"min_severity": "awful"}, "unknown severity"), ({"min_score": 95}, "probability"), ({"start": "yesterday"}, "start is"),
-        ({"dedupe_window": -1}, "dedupe_window"), ({"topic": "messages"}, "not flags"), ({"broker": "nonsense"}, "host:port"), ({"broker": None}, "no broker"),
+        ({"dedupe_window": -1}, "dedupe_window"), ({"topic": "messages"}, "not flags"), ({"broker": "nonsense"}, "host:port"),
+        ({"broker": None}, "no broker"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_said_before_anything_is_connected(options: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +83,8 @@ ACTIONS = st.lists(st.sampled_from(["take", "done", "again", "fetch", "commit", 
 @given(ACTIONS, st.lists(st.booleans(), min_size=40, max_size=40))
 def test_no_offset_is_reached_before_every_flag_up_to_it_is_done(actions: list[str], readable: list[bool]) -> None:
     progress = Progress("flags", Filter.of(), window=0, on_poison=lambda _: None)
-    logs = {
-        partition: [Fetched(partition, offset, encode(make_flag(offset)) if readable[offset] else b"?") for offset in range(40)] for partition in (0, 1)
-    }
+    values = [encode(make_flag(offset)) if readable[offset] else b"?" for offset in range(40)]
+    logs = {partition: [Fetched(partition, offset, value) for offset, value in enumerate(values)] for partition in (0, 1)}
     fetched, committed, finished = {0: 0, 1: 0}, {0: 0, 1: 0}, {0: set[int](), 1: set[int]()}
     hand: Fetched | None = None
     for action in actions:

