@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 import pytest
@@ -33,12 +33,13 @@ def client(request: pytest.FixtureRequest, broker: str) -> Iterator[Client]:
     made.close()
 
 
-@pytest.fixture(params=CLIENTS, ids=lambda made: made.name)
-def other(request: pytest.FixtureRequest, broker: str) -> Iterator[Client]:
-    """Each of the clients again, for what one writes and another reads."""
-    made = _made(request.param, broker)
+@pytest.fixture(scope="session")
+def clients(broker: str) -> Iterator[Sequence[Client]]:
+    """All clients that are here."""
+    made = [each(broker) for each in CLIENTS if each is not Kcat or installed()]
     yield made
-    made.close()
+    for each in made:
+        each.close()
 
 
 @pytest.fixture(params=ADMIN_CLIENTS, ids=lambda made: made.name)

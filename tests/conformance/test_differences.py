@@ -18,6 +18,7 @@ from tests.conformance.scene import MakeTopic, until
 
 KnownDifference = Callable[[str], None]
 PROMPT_S = 10.0
+NEW_PROTOCOL_S: dict[BrokerName, float] = {"embedded": 1.5, "apache": 15.0}
 
 
 def test_a_transaction_is_read_when_it_is_committed(
@@ -43,7 +44,7 @@ def test_the_embedded_broker_refuses_a_transaction_by_name_at_once(
 
 
 def test_a_group_of_the_new_protocol_shares_partitions(
-    broker: str, make_topic: MakeTopic, unique: Callable[[str], str], known_difference: KnownDifference
+    broker: str, broker_name: BrokerName, make_topic: MakeTopic, unique: Callable[[str], str], known_difference: KnownDifference
 ) -> None:
     known_difference("new-group-protocol")
     topic = make_topic(partitions=2)
@@ -56,7 +57,7 @@ def test_a_group_of_the_new_protocol_shares_partitions(
     )  # fmt: skip
     consumer.subscribe([topic])
     try:
-        until(lambda: bool(errors) or (consumer.poll(0.05) is None and len(consumer.assignment()) == 2), 5)
+        until(lambda: bool(errors) or (consumer.poll(0.05) is None and len(consumer.assignment()) == 2), NEW_PROTOCOL_S[broker_name])
         assert not errors
     finally:
         consumer.close()

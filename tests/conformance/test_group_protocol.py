@@ -27,11 +27,15 @@ def _alone(connection: wire.Connection, group: str, *, instance: str | None = No
     if joined.error_code == Code.MEMBER_ID_REQUIRED:
         joined = wire.join(connection, group, member=joined.member_id, instance=instance, session_ms=session_ms)
     assert joined.error_code == 0
-    assert wire.sync(connection, group, joined.generation_id, joined.member_id, instance=instance, assign=[joined.member_id]).error_code == 0
+    assert (
+        wire.sync(connection, group, joined.generation_id, joined.member_id, instance=instance, assign=[joined.member_id]).error_code == 0
+    )
     return joined.generation_id, joined.member_id
 
 
-def _commit(connection: wire.Connection, group: str, topic: str, offset: int, *, generation: int = -1, member: str = "", note: str = "") -> int:
+def _commit(
+    connection: wire.Connection, group: str, topic: str, offset: int, *, generation: int = -1, member: str = "", note: str = ""
+) -> int:
     partition = OffsetCommitRequest.OffsetCommitRequestTopic.OffsetCommitRequestPartition
     request = OffsetCommitRequest(
         group_id=group, generation_id_or_member_epoch=generation, member_id=member, group_instance_id=None,
@@ -68,7 +72,9 @@ def test_the_leaders_assignment_reaches_the_member(connection: wire.Connection, 
     assert answer.assignment == b"for " + joined.member_id.encode()
 
 
-def test_a_heartbeat_counts_only_from_a_member_of_this_generation(connection: wire.Connection, group: str, unique: Callable[[str], str]) -> None:
+def test_a_heartbeat_counts_only_from_a_member_of_this_generation(
+    connection: wire.Connection, group: str, unique: Callable[[str], str]
+) -> None:
     generation, member = _alone(connection, group)
     assert wire.heartbeat(connection, group, generation, member) == 0
     assert wire.heartbeat(connection, group, generation - 1, member) == Code.ILLEGAL_GENERATION
@@ -140,7 +146,9 @@ def test_a_member_hears_of_a_rebalance_in_its_heartbeat(connection: wire.Connect
     assert {each.member_id for each in rejoined.members} == {member, told.member_id}
 
 
-def test_a_group_with_members_is_not_deleted_and_one_without_is(connection: wire.Connection, make_topic: MakeTopic, unique: Callable[[str], str]) -> None:
+def test_a_group_with_members_is_not_deleted_and_one_without_is(
+    connection: wire.Connection, make_topic: MakeTopic, unique: Callable[[str], str]
+) -> None:
     topic, alive, idle = make_topic(), unique("alive"), unique("idle")
     _alone(connection, alive)
     assert _commit(connection, idle, topic, 5) == 0

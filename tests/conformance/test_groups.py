@@ -37,7 +37,9 @@ def test_members_with_different_clients_share_a_group(
     until(lambda: _settled(members, 4))
 
 
-def test_every_record_reaches_one_member_of_two(client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
+def test_every_record_reaches_one_member_of_two(
+    client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
+) -> None:
     topic, group = make_topic(partitions=2), unique("group")
     members = [join(client, group, topic), join(client, group, topic)]
     until(lambda: _settled(members, 2))
@@ -69,7 +71,7 @@ def test_a_killed_members_partitions_go_to_the_other_when_its_session_ends(
     topic, group = make_topic(partitions=2), unique("group")
     lives = join(admin_client, group, topic)
     until(lambda: lives.assigned() == {0, 1})
-    process = subprocess.Popen([sys.executable, "-m", "tests.conformance.lone_member", admin_client.name, broker, group, topic, "2000"])
+    process = subprocess.Popen([sys.executable, "-m", "tests.conformance.lone_member", admin_client.name, broker, group, topic, "1500"])
     try:
         until(lambda: len(lives.assigned()) == 1 and admin.group_state(group) == ("Stable", 2))
     finally:
@@ -81,7 +83,9 @@ def test_a_killed_members_partitions_go_to_the_other_when_its_session_ends(
     assert admin.group_state(group) == ("Stable", 1)
 
 
-def test_groups_are_listed_and_described(admin_client: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
+def test_groups_are_listed_and_described(
+    admin_client: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
+) -> None:
     topic, group = make_topic(), unique("group")
     admin_client.produce(topic, [Record(value=b"x")])
     assert group not in admin_client.groups()

@@ -22,7 +22,9 @@ def test_kafkas_own_client_finds_everything_as_it_should_be(broker: str, unique:
     except KafkaMissingError as error:
         pytest.skip(f"Kafka's jars: {error}")
     an_hour_ago = str(int(time.time() * 1000) - 3_600_000)
-    done = subprocess.run([*command, broker, unique("topic"), unique("group"), an_hour_ago], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(
+        [*command, broker, unique("topic"), unique("group"), an_hour_ago], capture_output=True, text=True, check=False, timeout=100
+    )
     told = dict(line.split("=", 1) for line in done.stdout.splitlines())
     assert told == {
         "exists": "TopicExistsException",

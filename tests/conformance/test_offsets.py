@@ -13,7 +13,9 @@ AT_MS = int(time.time() * 1000) - 3_600_000
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_offsets_are_found_by_timestamp_inside_a_batch(client: Client, admin: AdminClient, make_topic: MakeTopic, compression: Compression) -> None:
+def test_offsets_are_found_by_timestamp_inside_a_batch(
+    client: Client, admin: AdminClient, make_topic: MakeTopic, compression: Compression
+) -> None:
     topic = make_topic()
     admin.produce(topic, [Record(value=b"x", timestamp_ms=AT_MS + 10 * n) for n in range(100)], compression=compression)
     assert client.offset_at(topic, AT_MS - 1) == 0
@@ -28,14 +30,18 @@ def test_there_is_no_offset_after_the_last_timestamp(client: Client, admin: Admi
     assert client.offset_at(topic, AT_MS + 1) is None
 
 
-def test_the_first_record_at_or_after_a_time_counts_where_times_go_back_and_forth(client: Client, admin: AdminClient, make_topic: MakeTopic) -> None:
+def test_the_first_record_at_or_after_a_time_counts_where_times_go_back_and_forth(
+    client: Client, admin: AdminClient, make_topic: MakeTopic
+) -> None:
     topic = make_topic()
     for shift_ms in (0, 300, 100, 200):
         admin.produce(topic, [Record(value=b"x", timestamp_ms=AT_MS + shift_ms)])
     assert client.offset_at(topic, AT_MS + 150) == 1
 
 
-def test_a_group_resumes_where_it_committed(client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join) -> None:
+def test_a_group_resumes_where_it_committed(
+    client: Client, admin: AdminClient, make_topic: MakeTopic, unique: Callable[[str], str], join: Join
+) -> None:
     topic, group = make_topic(), unique("group")
     admin.produce(topic, [Record(value=str(n).encode()) for n in range(4)])
     first = join(client, group, topic)

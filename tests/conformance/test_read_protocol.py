@@ -19,9 +19,13 @@ AT_MS = int(time.time() * 1000) - 3_600_000
 NEWEST = -3
 
 
-def _fetch(connection: wire.Connection, topic: str, offset: int, *, wait_ms: int = 0, least: int = 1, most: int = 1 << 20, version: int = 11) -> Any:
+def _fetch(
+    connection: wire.Connection, topic: str, offset: int, *, wait_ms: int = 0, least: int = 1, most: int = 1 << 20, version: int = 11
+) -> Any:
     """Partition 0's part of a Fetch."""
-    partition = FetchRequest.FetchTopic.FetchPartition(partition=0, current_leader_epoch=-1, fetch_offset=offset, log_start_offset=-1, partition_max_bytes=most)
+    partition = FetchRequest.FetchTopic.FetchPartition(
+        partition=0, current_leader_epoch=-1, fetch_offset=offset, log_start_offset=-1, partition_max_bytes=most
+    )
     request = FetchRequest(
         replica_id=-1, max_wait_ms=wait_ms, min_bytes=least, max_bytes=64 << 20, isolation_level=0, session_id=0, session_epoch=-1,
         topics=[FetchRequest.FetchTopic(topic=topic, partitions=[partition])], forgotten_topics_data=[], rack_id="",
@@ -114,7 +118,9 @@ def test_offsets_of_an_unknown_topic_are_refused(connection: wire.Connection, pr
 
 
 @pytest.mark.parametrize("version", [*range(1, 13)])
-def test_every_version_of_metadata_names_the_broker_and_the_topic(connection: wire.Connection, broker: str, make_topic: MakeTopic, version: int) -> None:
+def test_every_version_of_metadata_names_the_broker_and_the_topic(
+    connection: wire.Connection, broker: str, make_topic: MakeTopic, version: int
+) -> None:
     topic = make_topic(partitions=2)
     asked = MetadataRequest.MetadataRequestTopic(name=topic)
     answer = connection.ask(MetadataRequest(topics=[asked], allow_auto_topic_creation=False), MetadataResponse, version)

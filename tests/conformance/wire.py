@@ -139,7 +139,10 @@ def coordinated(connection: Connection, group: str) -> str:
     """The group's name, when the broker coordinates it: Apache Kafka makes its topic of offsets for the first group."""
     deadline_s = time.monotonic() + TIMEOUT_S
     request = FindCoordinatorRequest(key=group, key_type=0)
-    while connection.ask(request, FindCoordinatorResponse, 2).error_code or heartbeat(connection, group, 1, "nobody") != Code.UNKNOWN_MEMBER_ID:
+    while (
+        connection.ask(request, FindCoordinatorResponse, 2).error_code
+        or heartbeat(connection, group, 1, "nobody") != Code.UNKNOWN_MEMBER_ID
+    ):
         assert time.monotonic() < deadline_s, "no coordinator"
         time.sleep(0.05)
     return group
@@ -158,7 +161,9 @@ def join(
     return connection.ask(request, JoinGroupResponse, version)
 
 
-def sync(connection: Connection, group: str, generation: int, member: str, *, instance: str | None = None, assign: Sequence[str] = ()) -> Any:
+def sync(
+    connection: Connection, group: str, generation: int, member: str, *, instance: str | None = None, assign: Sequence[str] = ()
+) -> Any:
     """The answer to SyncGroup; a leader assigns something to each of `assign`."""
     part = SyncGroupRequest.SyncGroupRequestAssignment
     request = SyncGroupRequest(

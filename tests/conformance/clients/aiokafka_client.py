@@ -230,7 +230,9 @@ async def _poll(consumer: AIOKafkaConsumer, count: int) -> list[Record]:
 
 
 def _as_record(raw: Any) -> Record:
-    return Record(key=raw.key, value=raw.value, headers=tuple(raw.headers), timestamp_ms=raw.timestamp, partition=raw.partition, offset=raw.offset)
+    return Record(
+        key=raw.key, value=raw.value, headers=tuple(raw.headers), timestamp_ms=raw.timestamp, partition=raw.partition, offset=raw.offset
+    )
 
 
 def _check(code: int, text: str | None = None) -> None:

@@ -137,7 +137,9 @@ class KafkaPython:
 
     def set_config(self, topic: str, name: str, value: str) -> None:
         with refusals():
-            answer = self.admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: value})], raise_on_unknown=False)
+            answer = self.admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: value})], raise_on_unknown=False
+            )
         (by_topic,) = answer.values()
         # It answers with text: "OK", or "[Error 40] …".
         if refused := re.match(r"\[Error (\d+)\]", by_topic[topic]):
