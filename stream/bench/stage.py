@@ -129,9 +129,7 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="flagstream-bench-") as name:
         folder = Path(name)
         command = ["broker", "--port", "0", "--data", str(folder / "broker")]
-        context = nullcontext((address, None)) if address else running(command, log=folder / "broker.log")
-        with context as (found, _):
-            assert found is not None
+        with nullcontext(address) if address else _embedded(command, folder / "broker.log") as found:
             staged = Stage(broker=found, prefix=f"bench-{secrets.token_hex(3)}-", folder=folder, embedded=address is None)
             topics.create(staged.settings)
             try:
@@ -139,6 +137,14 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
             finally:
                 if not staged.embedded:
                     _delete(staged)
+
+
+@contextmanager
+def _embedded(command: list[str], log: Path) -> Iterator[str]:
+    with running(command, log=log) as (address, process):
+        yield address
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _delete(staged: Stage) -> None:
