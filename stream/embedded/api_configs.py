@@ -101,15 +101,15 @@ async def incremental_alter_configs(node: Node, call: Call) -> Message:
     for asked in request.resources:
         wanted = dict(node.topics[asked.resource_name].overrides) if asked.resource_name in node.topics else {}
         for each in asked.configs:
-            listed = [word for word in wanted.get(each.name, "").split(",") if word]
+            present = wanted.get(each.name, configs.default_of(each.name, node.settings)).split(",")
             if each.config_operation == _SET:
                 wanted[each.name] = each.value
             elif each.config_operation == _DELETE:
                 wanted.pop(each.name, None)
             elif each.config_operation == _APPEND:
-                wanted[each.name] = ",".join([*listed, each.value or ""])
+                wanted[each.name] = ",".join(dict.fromkeys([*present, each.value or ""]))
             elif each.config_operation == _SUBTRACT:
-                wanted[each.name] = ",".join(word for word in listed if word != each.value)
+                wanted[each.name] = ",".join(word for word in present if word != each.value)
         results.append(_altered(node, asked, wanted, answer, only_check=request.validate_only))
     return IncrementalAlterConfigsResponse(responses=results)
 

@@ -98,6 +98,12 @@ def check(name: str, text: str | None) -> str:
     return text
 
 
+def default_of(name: str, settings: BrokerSettings) -> str:
+    """What holds for a topic that does not set this config; empty for a name that is none."""
+    config = _BY_NAME.get(name)
+    return config.default_in(settings) if config else ""
+
+
 def effective(overrides: Mapping[str, str], settings: BrokerSettings) -> TopicConfig:
     """What holds for a topic with these overrides."""
 

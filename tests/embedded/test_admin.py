@@ -94,6 +94,14 @@ def test_configs_are_described_and_altered_and_outlive_a_restart(tmp_path: Path)
             ],
         )
         admin.incremental_alter_configs([change])[change].result(10)
+        plain = ConfigResource(
+            ResourceType.TOPIC,
+            "plain",
+            incremental_configs=[ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.APPEND)],
+        )
+        admin.create_topics([NewTopic("plain", 1, 1)])["plain"].result(10)
+        admin.incremental_alter_configs([plain])[plain].result(10)
+        assert configs(admin, "plain")["cleanup.policy"].value == "delete,compact"
         wrong = ConfigResource(ResourceType.TOPIC, "a", incremental_configs=[ConfigEntry("retention.ms", "x", incremental_operation=set_)])
         assert refused(admin.incremental_alter_configs([wrong])) == "INVALID_CONFIG"
         unknown = ConfigResource(ResourceType.TOPIC, "none")
