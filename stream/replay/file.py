@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
+from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,9 @@ from stream.rows import read
 
 PARTS = 8
 """Parts that a file is spread over: enough for the cores of one machine. No result depends on it."""
+_PACKED = Struct("<qqIH")
 _PLACE = np.dtype([("at_ms", "<i8"), ("start", "<i8"), ("length", "<u4"), ("key", "<u2")])
+"""Of `_PACKED`: event time, where the record starts, its length with its key, the key's."""
 TOPICS: dict[Kind, str] = {"message": "messages", "transaction": "transactions"}
 """Whose fields a row is completed to."""
 
@@ -79,7 +82,7 @@ def open_file(
             latest = latest if line.at_ms is None else max(line.at_ms, 0)
             key, start = line.key[:65_535], files[number].tell()
             files[number].write(key + line.value)
-            indices[number].write(np.array((latest, start, len(key) + len(line.value), len(key)), _PLACE).tobytes())
+            indices[number].write(_PACKED.pack(latest, start, len(key) + len(line.value), len(key)))
         for file in indices:
             file.flush()
     parts = tuple(_sorted(folder, number, since, until, warmup_ms) for number in range(PARTS))
