@@ -103,7 +103,8 @@ def _numbered(root: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any], int, 
 
 def _down(threshold: float) -> float:
     """The largest float32 that is not above `threshold`: a float32 value is below the one as it is below the other."""
-    rounded = np.float32(threshold)
+    # LightGBM's threshold is the largest float64 where a split only asks whether the value is known.
+    rounded = np.float32(np.clip(threshold, np.finfo(np.float32).min, np.finfo(np.float32).max))
     # float(): NumPy would round `threshold` as well before it compares.
     return float(np.nextafter(rounded, np.float32(-np.inf)) if float(rounded) > threshold else rounded)
 
