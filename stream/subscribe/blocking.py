@@ -106,6 +106,7 @@ class BlockingReader:
             now_s = time.monotonic()
             if now_s - self._committed_s >= COMMIT_INTERVAL_S:
                 self._commit()
+            settling = self._start_due
             try:
                 if now_s - self._polled_s >= KEEPALIVE_S and not self._progress.empty:
                     self._keep_alive()
@@ -121,8 +122,8 @@ class BlockingReader:
                 time.sleep(POLL_S)
                 continue
             now_s = time.monotonic()
-            joining = self._plan.group is not None and not self._consumer.assignment() and now_s - begun_s < CONNECT_TIMEOUT_S
-            if records or joining:
+            joining = settling or (self._plan.group is not None and not self._consumer.assignment())
+            if records or (joining and now_s - begun_s < CONNECT_TIMEOUT_S):
                 self._progress.put(records)
                 heard_s = now_s
             elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:

@@ -80,9 +80,9 @@ Open = Callable[..., Subscription]
 
 @pytest.fixture
 def open_one(broker: str, prefix: str) -> Open:
-    """`subscribe` on this test's topic; the loop ends after half a second of silence."""
+    """`subscribe` on this test's topic; the loop ends after a while of silence."""
 
     def build(**options: Any) -> Subscription:
-        return subscribe(**{"broker": broker, "prefix": prefix, "idle_timeout_s": 0.5, **options})
+        return subscribe(**{"broker": broker, "prefix": prefix, "idle_timeout_s": 0.8, **options})
 
     return build
