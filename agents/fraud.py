@@ -18,7 +18,7 @@ from agents.protocol import Outcome, State, StateKey
 from models.entry import Entry
 from models.errors import HistoryError
 from models.features import Vector
-from models.history import History
+from models.history import EMPTY, History
 from schemas.codec import Malformed, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
 from schemas.flag import EventRef, Flag, Mode, Provenance, Reason
@@ -112,18 +112,18 @@ class FraudAgent:
         owner = body.entity if body.tenant is None else f"{body.tenant}\x1f{body.entity}"
         key = StateKey(raw.at.partition, owner.encode())
         stored = writes.get(key) or self._state.get(key)
-        header, history = NOTHING, None
+        header, history = NOTHING, EMPTY
         if stored is not None:
             try:
                 header, history = applied(stored), History.from_bytes(stored[HEADER_BYTES:])
             except HistoryError:
                 # Written by a version that this one cannot read: the card starts anew, which its features show.
-                header, history = NOTHING, None
+                header, history = NOTHING, EMPTY
         if header.covers(raw):
             return None
         entry = Entry.of(body)
         case = _Case(record, self._model.vector(history, entry, None))
-        writes[key] = pack(header.after(raw), (history or History()).add(entry).to_bytes())
+        writes[key] = pack(header.after(raw), history.add(entry).to_bytes())
         return case
 
     def _score(self, cases: Sequence[_Case]) -> list[float]:

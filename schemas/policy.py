@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from typing import Annotated, Literal, Self
 
@@ -67,7 +68,8 @@ class Policy(_Strict):
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the content, shortened to 16 characters; equal for files that differ only in layout."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     @classmethod
     def from_toml(cls, text: str, *, source: str) -> Policy:

@@ -110,6 +110,8 @@ def score(
             else:
                 _show(line)
         return
+    if output is not None and output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"--output {output} is the input: it would be emptied before it is read")
     with ExitStack() as stack:
         try:
             out = sys.stdout if output is None else stack.enter_context(output.open("w"))
