@@ -1,4 +1,4 @@
-"""Runs a broker until it is killed: `python broker_process.py DIR PORT FSYNC`; prints `ready HOST:PORT`."""
+"""Runs a broker until it is killed: `python broker_process.py DIR PORT FSYNC SEGMENT_BYTES`; prints `ready HOST:PORT`."""
 
 import asyncio
 import sys
@@ -12,6 +12,6 @@ def tell(address: str) -> None:
 
 
 if __name__ == "__main__":
-    folder, port, fsync = sys.argv[1:4]
-    settings = BrokerSettings(fsync=fsync, segment_bytes=1 << 20)  # type: ignore[arg-type]
+    folder, port, fsync, segment_bytes = sys.argv[1:5]
+    settings = BrokerSettings(fsync=fsync, segment_bytes=int(segment_bytes))  # type: ignore[arg-type]
     asyncio.run(serve(Path(folder), port=int(port), settings=settings, on_ready=tell))

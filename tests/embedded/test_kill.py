@@ -38,7 +38,7 @@ class Killable:
 
     def start(self) -> None:
         script = Path(__file__).parent / "broker_process.py"
-        command = [sys.executable, str(script), str(self.folder), str(self.port), self.fsync]
+        command = [sys.executable, str(script), str(self.folder), str(self.port), self.fsync, "1000000"]
         log = self.folder.with_suffix(".log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)})
         log.close()
