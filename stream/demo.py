@@ -118,6 +118,7 @@ class _Demo:
                 else:
                     self._watch.transactions_in += 1
                 self._watch.malformed_in += event.truth.kind == "malformed"
+                self._watch.live_in += not event.warmup
         finally:
             await producer.stop()
 

@@ -14,11 +14,12 @@ MAX_LATENCIES = 200_000
 
 @dataclass(slots=True)
 class Watch:
-    """Mutable tallies; `recent` holds the latest flags, newest last."""
+    """Mutable tallies; `recent` holds the latest flags, newest last, and `live_in` counts what came after the warm-up."""
 
     messages_in: int = 0
     transactions_in: int = 0
     malformed_in: int = 0
+    live_in: int = 0
     flags: int = 0
     dead_letters: int = 0
     by_label: Counter[str] = field(default_factory=Counter)

@@ -52,6 +52,9 @@ def _here(job: Job, parts: list[Part], total: int, show: Show) -> bool:
 
     def interrupt(*_: object) -> None:
         nonlocal interrupted
+        if interrupted:
+            # Asked twice: do not wait for the batch, nor for a broker that is silent. The last checkpoint stays.
+            raise KeyboardInterrupt
         interrupted = True
 
     def progress(moved: int) -> None:
@@ -87,14 +90,24 @@ def _spread(job: Job, parts: list[Part], total: int, processes: int, show: Show)
     for _ in range(processes):
         tasks.put(None)
     workers = [context.Process(target=_work, args=(job, tasks, reports, stop), daemon=True) for _ in range(processes)]
-    before = _on_interrupt(lambda *_: stop.set())
+
+    def interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = _on_interrupt(interrupt)
+    patience_s = STOP_S
     try:
         for worker in workers:
             worker.start()
         return _watch(workers, reports, total, show) and not stop.is_set()
+    except KeyboardInterrupt:
+        patience_s = 0.0
+        raise
     finally:
         stop.set()
-        _end(workers, reports)
+        _end(workers, reports, patience_s)
         if before is not None:
             signal.signal(signal.SIGINT, before)
 
@@ -120,8 +133,8 @@ def _watch(workers: list[Any], reports: Any, total: int, show: Show) -> bool:  #
     return whole
 
 
-def _end(workers: list[Any], reports: Any) -> None:  # noqa: ANN401
-    deadline_s = time.monotonic() + STOP_S
+def _end(workers: list[Any], reports: Any, patience_s: float) -> None:  # noqa: ANN401
+    deadline_s = time.monotonic() + patience_s
     while any(worker.is_alive() for worker in workers) and time.monotonic() < deadline_s:
         try:
             # A process cannot end before its reports have been taken.
