@@ -16,7 +16,8 @@ Truth = NDArray[np.bool_]
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """1 / (1 + e^-x) in float32, without overflow."""
     half = np.float32(0.5)
-    return half * (np.tanh(half * logits) + 1)
+    result: NDArray[np.float32] = half * (np.tanh(half * logits) + half + half)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

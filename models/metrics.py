@@ -77,7 +77,9 @@ def recall_at(truth: Truth, scores: Scores, rate: float) -> float:
     return float((scores[truth] >= threshold_at(scores[~truth], rate)).mean())
 
 
-def bootstrap(figure: Figure, truth: Truth, scores: Scores, *, rounds: int = 200, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+def bootstrap(
+    figure: Figure, truth: Truth, scores: Scores, *, rounds: int = 200, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
     """Interval of `figure` over samples drawn with replacement within each class, so that none is lost (percentile bootstrap)."""
     rng = np.random.default_rng(seed)
     yes, no = np.flatnonzero(truth), np.flatnonzero(~truth)

@@ -28,24 +28,29 @@ _NEVER_AFTER = r"(?![\w@$%=&]|[./:][A-Za-z0-9])"
 
 # Words that keep a doubled letter when a stretched spelling is pulled together; any other run becomes one letter.
 _DOUBLED = frozenset(
-    """ass asses asshole assholes pussy pussies nigger niggers nigga niggas faggot faggots boob boobs booty kill kills killed killer killing
-    hell hello kiss piss pissed pissing cool good too food soon fool school look looks looking book see seen feel feels need needs free week
-    sleep well all tell call calls will still small yellow pretty happy really miss missed missing less boss butt titties tits off stuff moon room
-    wood blood door poor cheer beer deer been seem seems green queen sweet meet street teen teenager sheep deep keep feet speed week agree three tree
-    wall ball fall pull full bull bullshit shall skill bill pill ill sell smell spell cell hill chill doll roll troll trolls silly funny sunny dinner
-    winner better letter matter butter bitter little bottle kettle hitting shitting shitty getting sitting cutting putting
-    apple happen happened stopped shopping slap slapped dropped supper puppy daddy buddy middle odd add ladder sudden hidden egg bigger bigot bugger
-    digger dumbass jackass badass dickhead cunnilingus fatass pass class grass glass mess dress press stress guess success access
-    loose goose shoot shooting boo boom zoom spoon tooth smooth proof roof hook cook took coffee committee different difficult offer office effort
-    arrest sorry worry carry marry hurry mirror error terror terrorist common comment command summer hammer immigrant community
-    annoy annoyed annoying penny bunny nanny granny tunnel channel connect cannot muffin puff stiff sniff cliff fluff buff buzz fuzz jazz pizza puzzle
-    dizzy fizz ooh whoo woo yoo shoo yummy mommy mummy tummy scummy dummy aww ahh ohh hmm umm mmm retarded racoon coon coons goon goons hooker
-    whoop bloody floor tool tools pool toxic weed bleed greed freedom succeed proceed indeed seed feed wee pee peed pees""".split()
+    """
+    ass asses asshole assholes pussy pussies nigger niggers nigga niggas faggot faggots boob boobs booty kill kills killed killer
+    killing hell hello kiss piss pissed pissing cool good too food soon fool school look looks looking book see seen feel feels need
+    needs free week sleep well all tell call calls will still small yellow pretty happy really miss missed missing less boss butt
+    titties tits off stuff moon room wood blood door poor cheer beer deer been seem seems green queen sweet meet street teen teenager
+    sheep deep keep feet speed week agree three tree wall ball fall pull full bull bullshit shall skill bill pill ill sell smell spell
+    cell hill chill doll roll troll trolls silly funny sunny dinner winner better letter matter butter bitter little bottle kettle
+    hitting shitting shitty getting sitting cutting putting apple happen happened stopped shopping slap slapped dropped supper puppy
+    daddy buddy middle odd add ladder sudden hidden egg bigger bigot bugger digger dumbass jackass badass dickhead cunnilingus fatass
+    pass class grass glass mess dress press stress guess success access loose goose shoot shooting boo boom zoom spoon tooth smooth
+    proof roof hook cook took coffee committee different difficult offer office effort arrest sorry worry carry marry hurry mirror
+    error terror terrorist common comment command summer hammer immigrant community annoy annoyed annoying penny bunny nanny granny
+    tunnel channel connect cannot muffin puff stiff sniff cliff fluff buff buzz fuzz jazz pizza puzzle dizzy fizz ooh whoo woo yoo
+    shoo yummy mommy mummy tummy scummy dummy aww ahh ohh hmm umm mmm retarded racoon coon coons goon goons hooker whoop bloody floor
+    tool tools pool toxic weed bleed greed freedom succeed proceed indeed seed feed wee pee peed pees
+    """.split()  # noqa: SIM905 (a list of two hundred words is read as prose)
 )
 _ROMAN = frozenset("ivxlcdm")
 
 _CHARACTERS = re.compile(r"[^\x20-\x7e\t\n\r]")
-_MARKS = re.compile(r"([^\W\d_])([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+)|[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]")
+_MARKS = re.compile(
+    r"([^\W\d_])([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+)|[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]"
+)
 _FOREIGN_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]*+[^\x00-\x7f]\w*+")
 _APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?![\w']))(?:\1[A-Za-z0@$!13](?![\w'])){1,}+")
 _LEET_WORD = re.compile(
@@ -220,8 +225,25 @@ def trace(text: str) -> Normalised:
 
 
 def _digest() -> str:
-    patterns = "\n".join(p.pattern for p in (_CHARACTERS, _MARKS, _FOREIGN_WORD, _APART, _LEET_WORD, _STOP, _STRETCHED, _REPEAT, _OVERLONG, _MAY_BE_APART, _MAY_BE_LEET))
-    tables = f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}"
+    patterns = "\n".join(
+        p.pattern
+        for p in (
+            _CHARACTERS,
+            _MARKS,
+            _FOREIGN_WORD,
+            _APART,
+            _LEET_WORD,
+            _STOP,
+            _STRETCHED,
+            _REPEAT,
+            _OVERLONG,
+            _MAY_BE_APART,
+            _MAY_BE_LEET,
+        )
+    )
+    tables = (
+        f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}"
+    )
     return hashlib.sha256(tables.encode()).hexdigest()[:16]
 
 

@@ -36,7 +36,14 @@ class TextClassifier:
     """Scores texts with one onnxruntime session. Safe to call from several threads."""
 
     def __init__(
-        self, session: ort.InferenceSession, tokenizer: Tokenizer, *, labels: tuple[str, ...], calibrator: Calibrator, limits: Limits, digest: str
+        self,
+        session: ort.InferenceSession,
+        tokenizer: Tokenizer,
+        *,
+        labels: tuple[str, ...],
+        calibrator: Calibrator,
+        limits: Limits,
+        digest: str,
     ) -> None:
         self.labels = labels
         self.digest = digest
@@ -44,12 +51,11 @@ class TextClassifier:
         self._tokenizer = tokenizer
         self._calibrator = calibrator
         self._limits = limits
-        self._open = tokenizer.token_to_id("[CLS]")
-        self._close = tokenizer.token_to_id("[SEP]")
+        self._open, self._close = _mark(tokenizer, "[CLS]"), _mark(tokenizer, "[SEP]")
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> TextClassifier:
-        """The classifier in `bundle`, for `threads` threads. Raises `BundleError` when the bundle is for another normaliser or is incomplete.
+        """The classifier in `bundle`, for `threads` threads. Raises `BundleError` when it is for another normaliser or incomplete.
 
         Sets TOKENIZERS_PARALLELISM=false where it is not set: the tokenizer must not take more threads than it was given."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -64,7 +70,9 @@ class TextClassifier:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         calibrator = Calibrator.of(tuple(output.calibration for output in outputs))
-        return cls(session, tokenizer, labels=tuple(output.label for output in outputs), calibrator=calibrator, limits=limits, digest=bundle.digest)
+        return cls(
+            session, tokenizer, labels=tuple(output.label for output in outputs), calibrator=calibrator, limits=limits, digest=bundle.digest
+        )
 
     def score(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Calibrated probabilities of shape [texts, labels], columns in the order of `labels`. Total on any strings.
@@ -95,3 +103,10 @@ class TextClassifier:
                 ids.append([self._open, *window, self._close])
                 owners.append(owner)
         return ids, np.array(owners, np.int64)
+
+
+def _mark(tokenizer: Tokenizer, name: str) -> int:
+    token = tokenizer.token_to_id(name)
+    if token is None:
+        raise BundleError(f"tokenizer.json has no {name}")
+    return int(token)

@@ -21,7 +21,7 @@ def slices(text: str, *, total: int, count: int) -> list[str]:
 
 
 def shortened(text: str, *, max_chars: int, parts: int) -> str:
-    """`text` normalised; of one too long to be read whole, `parts` evenly spread slices, joined, of together about `max_chars` characters."""
+    """`text` normalised; of one too long to be read whole, `parts` evenly spread slices, joined, together about `max_chars` long."""
     # Normalising is linear, but on a hostile megabyte it still takes seconds: hence a bound before it as well.
     joined = normalise("\n".join(slices(text, total=RAW_CHARS, count=parts)))
     return "\n".join(slices(joined, total=max_chars, count=parts))

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
+from transformers import BertForSequenceClassification
 
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
@@ -62,7 +63,9 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
     drawn = float(table.shares[rows].sum())
     total = int(min(drawn, config.limit or drawn) * config.epochs / config.batch)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total)))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total))
+    )
     done = 0
     checkpoint = out / "checkpoint.pt"
     if resume and checkpoint.exists():
@@ -86,9 +89,11 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         inputs, mask = pad(tokens)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = forward(model, inputs, mask).float()
-        losses = torch.nn.functional.binary_cross_entropy_with_logits(outputs, torch.from_numpy(table.targets[rows[batch]]), reduction="none")
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            outputs, torch.from_numpy(table.targets[rows[batch]]), reduction="none"
+        )
         loss = (losses * torch.from_numpy(weights[batch])).sum() / (len(batch) * len(HEADS))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -99,7 +104,16 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             log.info("text.step %d/%d loss=%.4f texts_per_s=%.0f", step + 1, total, running, seen / (time.monotonic() - began))
         if (step + 1) % config.checkpoint_every == 0:
             partial = checkpoint.with_suffix(".tmp")
-            torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict(), "step": step + 1, "random": torch.get_rng_state()}, partial)
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step + 1,
+                    "random": torch.get_rng_state(),
+                },
+                partial,
+            )
             partial.replace(checkpoint)
         if (step + 1) % (config.checkpoint_every * 3) == 0:
             _report(model, table, tokenizer, step + 1, limit=2500)
@@ -141,7 +155,7 @@ def _varied(text: str, ids: Sequence[int], tokenizer: Tokenizer, config: TextCon
     return ids if changed is text else tokenizer.encode(changed).ids
 
 
-def _report(model: torch.nn.Module, table: TextTable, tokenizer: Tokenizer, step: int, *, limit: int) -> dict[str, float]:
+def _report(model: BertForSequenceClassification, table: TextTable, tokenizer: Tokenizer, step: int, *, limit: int) -> dict[str, float]:
     """AUC per head, and per head and source, on validation texts; logged."""
     rows = table.rows("valid")
     if limit and limit < len(rows):
@@ -155,5 +169,7 @@ def _report(model: torch.nn.Module, table: TextTable, tokenizer: Tokenizer, step
             truth = table.targets[rows[chosen], column] > 0.5
             if 5 <= truth.sum() < len(truth) - 5:
                 figures[f"{head}/{source}" if source else head] = float(roc_auc_score(truth, scores[chosen, column]))
-    log.info("text.valid step=%d %s", step, " ".join(f"{name}={value:.3f}" for name, value in figures.items() if not limit or "/" not in name))
+    log.info(
+        "text.valid step=%d %s", step, " ".join(f"{name}={value:.3f}" for name, value in figures.items() if not limit or "/" not in name)
+    )
     return figures

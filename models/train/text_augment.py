@@ -14,11 +14,35 @@ _WORD = re.compile(r"[A-Za-z]{3,}")
 _LEET = {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7"}
 _HOMOGLYPHS = {"a": "аɑ", "c": "с", "e": "е", "i": "і", "o": "оο", "p": "р", "s": "ѕ", "x": "х", "y": "у", "u": "υ", "n": "ո", "k": "κ"}
 _NEIGHBOURS = {
-    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo", "j": "hk", "k": "jl", "l": "k", "m": "n", "n": "bm",
-    "o": "ip", "p": "o", "q": "w", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "x",
+    "a": "sq",
+    "b": "vn",
+    "c": "xv",
+    "d": "sf",
+    "e": "wr",
+    "f": "dg",
+    "g": "fh",
+    "h": "gj",
+    "i": "uo",
+    "j": "hk",
+    "k": "jl",
+    "l": "k",
+    "m": "n",
+    "n": "bm",
+    "o": "ip",
+    "p": "o",
+    "q": "w",
+    "r": "et",
+    "s": "ad",
+    "t": "ry",
+    "u": "yi",
+    "v": "cb",
+    "w": "qe",
+    "x": "zc",
+    "y": "tu",
+    "z": "x",
 }
 _SWAP = {term: row for row in SWAPS for term in row}
-_TERM = re.compile(r"\b(" + "|".join(sorted(_SWAP, key=len, reverse=True)) + r")\b", re.I)
+_TERM = re.compile(r"\b(" + "|".join(sorted(_SWAP, key=len, reverse=True)) + r")\b", re.IGNORECASE)
 
 Disguise = Callable[[str, random.Random], str]
 
@@ -28,28 +52,34 @@ def _map(word: str, table: dict[str, str], share: float, rng: random.Random) -> 
 
 
 def leet(word: str, rng: random.Random) -> str:
+    """Letters as digits and signs: f4gg0t, sh1t."""
     return _map(word.lower(), _LEET, 0.7, rng)
 
 
 def homoglyph(word: str, rng: random.Random) -> str:
+    """Letters of other scripts that look the same."""
     return _map(word, _HOMOGLYPHS, 0.6, rng)
 
 
 def apart(word: str, rng: random.Random) -> str:
+    """Every letter apart: k i l l, k.i.l.l."""
     return rng.choice((" ", ".", "-", "_", "*")).join(word)
 
 
 def split(word: str, rng: random.Random) -> str:
+    """One gap inside the word: ki ll."""
     at = rng.randrange(1, len(word))
     return word[:at] + rng.choice((" ", ".", "-", "*")) + word[at:]
 
 
 def stretch(word: str, rng: random.Random) -> str:
+    """One letter repeated: fuuuck."""
     at = rng.randrange(len(word))
     return word[:at] + word[at] * rng.randint(2, 6) + word[at:]
 
 
 def invisible(word: str, rng: random.Random) -> str:
+    """Zero-width characters between the letters."""
     return rng.choice("\u200b\u200c\u200d\u00ad\u2060").join(word)
 
 
@@ -61,21 +91,25 @@ def mask(word: str, rng: random.Random) -> str:
 
 
 def transpose(word: str, rng: random.Random) -> str:
+    """Two neighbouring letters exchanged."""
     at = rng.randrange(len(word) - 1)
     return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
 
 def drop(word: str, rng: random.Random) -> str:
+    """One letter left out."""
     at = rng.randrange(1, len(word))
     return word[:at] + word[at + 1 :]
 
 
 def slip(word: str, rng: random.Random) -> str:
+    """One letter replaced by its neighbour on the keyboard."""
     at = rng.randrange(len(word))
     return word[:at] + rng.choice(_NEIGHBOURS.get(word[at].lower(), "e")) + word[at + 1 :]
 
 
-def vowelless(word: str, rng: random.Random) -> str:
+def vowelless(word: str, _rng: random.Random) -> str:
+    """The vowels left out, all but a first one."""
     return word[0] + "".join(c for c in word[1:] if c.lower() not in "aeiou")
 
 

@@ -28,7 +28,9 @@ def fit(table: TextTable, labels: Sequence[str], *, texts: int = 60_000, seed: i
         known = np.flatnonzero(weights > 0)
         if len(known) > texts:
             yes = known[truth[known]][: texts // 2]
-            known = np.concatenate([yes, rng.choice(known[~truth[known]], min(texts - len(yes), int((~truth[known]).sum())), replace=False)])
+            known = np.concatenate(
+                [yes, rng.choice(known[~truth[known]], min(texts - len(yes), int((~truth[known]).sum())), replace=False)]
+            )
         model = LogisticRegression(C=4.0, max_iter=200, class_weight="balanced", solver="liblinear")
         models.append(model.fit(matrix[known], truth[known], sample_weight=weights[known]))
 

@@ -100,7 +100,7 @@ def column_of(label: str) -> int:
     return HEADS.index(label)
 
 
-def write(run: Path, table: TextTable, out: Path, *, labels: Sequence[str], created: str, extra: CardParts = CardParts()) -> Path:  # noqa: B008 (frozen)
+def write(run: Path, table: TextTable, out: Path, *, labels: Sequence[str], created: str, extra: CardParts = CardParts()) -> Path:
     """The bundle of `run` in `out`, with `labels` as outputs, each calibrated on validation texts as they are served. Returns `out`."""
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
@@ -136,7 +136,15 @@ def calibrate(bundle: Path, table: TextTable, *, per_source: int = 2500) -> tupl
         fitted = fit_platt(logits[known, column], truth[known], weights[known])
         probabilities = Calibrator.of((fitted,)).apply(logits[known, column, None])[:, 0]
         error = expected_calibration_error(probabilities, truth[known], weights[known])
-        log.info("text.calibrated %s slope=%.3f intercept=%.3f ece=%.4f positives=%d of %d", label, fitted.slope, fitted.intercept, error, truth[known].sum(), known.sum())
+        log.info(
+            "text.calibrated %s slope=%.3f intercept=%.3f ece=%.4f positives=%d of %d",
+            label,
+            fitted.slope,
+            fitted.intercept,
+            error,
+            truth[known].sum(),
+            known.sum(),
+        )
         outputs.append(Output(label=label, calibration=fitted))
     return tuple(outputs)
 
@@ -150,13 +158,22 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
     )
     own = int(np.char.startswith(table.sources[rows].astype(str), "templates/").sum())
     card = Card(
-        name="moderation", kind="message", licence="Apache-2.0", created=created,
+        name="moderation",
+        kind="message",
+        licence="Apache-2.0",
+        created=created,
         description="Harms in short English messages: a three-layer student of MiniLM-L6 with int8 weights and fixed activation scales.",
         base="all-MiniLM-L6-v2 (nreimers/MiniLM-L6-H384-uncased), Apache-2.0: layers 0, 2 and 5, vocabulary pruned",
-        outputs=outputs, withheld=extra.withheld, quality=extra.quality, limits=extra.limits,
+        outputs=outputs,
+        withheld=extra.withheld,
+        quality=extra.quality,
+        limits=extra.limits,
         files={name: file_sha256(out / name) for name in ("model.onnx", "tokenizer.json")},
         parameters={
-            "max_tokens": MAX_TOKENS, "max_windows": MAX_WINDOWS, "token_budget": TOKEN_BUDGET, "normaliser": normalise.DIGEST,
+            "max_tokens": MAX_TOKENS,
+            "max_windows": MAX_WINDOWS,
+            "token_budget": TOKEN_BUDGET,
+            "normaliser": normalise.DIGEST,
             "training": json.loads((run / "config.json").read_text()) if not extra.training else extra.training,
         },
         sources=(*trained, Source(name="templates", licence="Apache-2.0", rows=own, note="written for this project; split by wording")),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.normalise import normalise
 from models.train.text_config import TextConfig
+from models.train.text_lexicon import CALL, EXPLICIT, PROMOTES, SEXUAL, STRONG, SUICIDAL, SWEARS, VIOLENT
 from models.train.text_sources import HEADS, SOURCES, Cell, Cells, Row, TextSource
 from models.train.text_templates import SLOTLESS, sentences
 
@@ -24,37 +25,6 @@ MAX_CHARS = 1_500
 """Characters of a text that training looks at; more than its tokens ever need."""
 
 _KEY = re.compile(r"[^a-z0-9]+")
-_SWEARS = re.compile(
-    r"(?<![a-z])(?:mother)?(?:fuck\w*|shit\w*|bullshit|cunts?|bitch\w*|ass(?:es|hole\w*)?|dumbass|jackass|dick(?:s|head\w*)?|cocksuck\w*|pussy|pussies|"
-    r"wank\w*|twats?|bastards?|whor(?:e|es|ing)|sluts?|goddamn\w*|piss(?:ed|ing)?|crap(?:py)?|damn(?:ed|it)?|bollocks|hoes?|fag(?:s|got\w*)?|nigg\w+)(?![a-z])",
-    re.I,
-)
-_STRONG = re.compile(r"(?<![a-z])(?:mother)?(?:fuck\w*|shit\w*|bullshit|cunts?|bitch\w*|asshole\w*|dickhead\w*|cocksuck\w*|wank\w*|twats?)(?![a-z])", re.I)
-_SEXUAL = re.compile(
-    r"(?<![a-z])(?:sex\w*|porn\w*|blow ?jobs?|hand ?jobs?|cum\w{0,5}|dildo\w*|vibrator\w*|masturbat\w*|orgasm\w*|horny|nudes?|naked|boobs?|tits?|titties|pussy|pussies|"
-    r"cocks?|dicks?|penis\w*|vagina\w*|anal|rap(?:e|ed|ing|ist)|fuck (?:me|her|him|you)|suck my|lick my|erotic\w*|xxx|slut\w*|whore\w*|thong|panties|milf)(?![a-z])",
-    re.I,
-)
-_EXPLICIT = re.compile(
-    r"(?<![a-z])(?:blow ?jobs?|hand ?jobs?|cum(?:ming|shots?)|dildos?|masturbat\w*|orgasms?|horny|deep ?throat\w*|anal sex|suck(?:ing)? (?:my|his|your) (?:dick|cock)s?|"
-    r"(?:my|your|his) (?:cock|dick|penis) (?:in|into|inside|up|down) (?:your|her|his|my)|lick(?:ing)? (?:my|her|your) (?:pussy|clit)|big tits|send nudes|hardcore porn|"
-    r"fuck (?:her|your|my|his) (?:pussy|ass|mouth|brains)|(?:hot|horny) (?:teens?|girls?|sluts?) (?:wait|want|ready)\w*)(?![a-z])",
-    re.I,
-)
-_VIOLENT = re.compile(
-    r"(?<![a-z])(?:kill\w*|murder\w*|shoot\w*|shot|stab\w*|hang\w*|hung|burn\w*|beat\w*|rap(?:e|ed|ing)|die|dead|death|hurt\w*|punch\w*|slap\w*|smash\w*|gun\w*|knife|"
-    r"bomb\w*|gas(?:sed)?|exterminat\w*|execut\w*|lynch\w*|strangl\w*|break your|find you|destroy\w*|eliminat\w*|attack\w*|fight\w*|kick\w*|threat\w*|ston(?:e|ed|ing))(?![a-z])",
-    re.I,
-)
-_CALL = re.compile(
-    r"(?<![a-z])(?:i(?:'ll| will|'m going to|'m gonna| am going to| want to)|we(?:'ll| will| should| must| need to)|let's|someone should|somebody should|lets) "
-    r"(?:kill|shoot|stab|hang|murder|exterminate|gas|lynch|burn|behead|execute|beat|bomb) (?:you|them|all|every|the|these|those|that|him|her)\b|"
-    r"(?<![a-z])(?:should|must|need to|deserve to|ought to) (?:all )?(?:be |get )?(?:shot|hanged|hung|gassed|killed|exterminated|executed|lynched|burned|beheaded|stoned|beaten|die)\b|"
-    r"(?<![a-z])(?:kill|exterminate|gas|lynch|shoot|hang|behead) (?:all|every|them all|those) ",
-    re.I,
-)
-_SUICIDAL = re.compile(r"suicid|kill(?:ing)? (?:my|your|him|her|them)sel|self.?harm|\bkys\b|\bkms\b|cut(?:ting)? (?:my|your)sel|hang (?:my|your)sel|want(?:ed)? to die|end (?:my|your) life", re.I)
-_PROMOTES = re.compile(r"https?|www|subscrib|check (?:out|my)|free|click|buy|offer|win(?:ner)?\b|\$|£|channel|visit|call|txt|prize|discount", re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,26 +58,26 @@ def weak_cells(text: str, source: TextSource, cells: Cells) -> Cells:
     if source.use == "self_harm only":
         return weak
     if "profanity" not in cells:
-        if _STRONG.search(text):
+        if STRONG.search(text):
             weak["profanity"] = Cell(target=1.0, weight=0.4)
-        elif not _SWEARS.search(text):
+        elif not SWEARS.search(text):
             weak["profanity"] = Cell(target=0.0, weight=0.3)
     if "sexual" not in cells:
-        if _EXPLICIT.search(text):
+        if EXPLICIT.search(text):
             weak["sexual"] = Cell(target=1.0, weight=0.5)
-        elif not _SEXUAL.search(text):
+        elif not SEXUAL.search(text):
             weak["sexual"] = Cell(target=0.0, weight=0.25)
     if "threat" not in cells or cells["threat"].target == 0:
         abusive = any(cells[head].target > 0.5 for head in ("hate", "toxic") if head in cells)
-        if abusive and _CALL.search(text) and source.name not in ("jigsaw", "edos"):
+        if abusive and CALL.search(text) and source.name not in ("jigsaw", "edos"):
             weak["threat"] = Cell(target=1.0, weight=0.5)
-        elif "threat" not in cells and not _VIOLENT.search(text):
+        elif "threat" not in cells and not VIOLENT.search(text):
             weak["threat"] = Cell(target=0.0, weight=0.25)
-    if "self_harm" not in cells and not _SUICIDAL.search(text):
+    if "self_harm" not in cells and not SUICIDAL.search(text):
         weak["self_harm"] = Cell(target=0.0, weight=0.1)
-    if "spam" not in cells and not _PROMOTES.search(text):
+    if "spam" not in cells and not PROMOTES.search(text):
         weak["spam"] = Cell(target=0.0, weight=0.1)
-    if "spam" in cells and cells["spam"].target == 0 and not _SWEARS.search(text) and not _SEXUAL.search(text):
+    if "spam" in cells and cells["spam"].target == 0 and not SWEARS.search(text) and not SEXUAL.search(text):
         weak |= {head: Cell(target=0.0, weight=0.2) for head in ("hate", "harassment", "toxic")}
     return weak
 
@@ -203,7 +173,11 @@ def load(data: Path, config: TextConfig) -> TextTable:
             meta.append((f"templates/{family.name}", split, 12.0 if family.name in SLOTLESS else 2.5))
     targets, weights = _arrays(cells)
     return TextTable(
-        texts=texts, sources=np.array([m[0] for m in meta]), splits=np.array([m[1] for m in meta]), targets=targets, weights=weights,
+        texts=texts,
+        sources=np.array([m[0] for m in meta]),
+        splits=np.array([m[1] for m in meta]),
+        targets=targets,
+        weights=weights,
         shares=np.array([m[2] for m in meta], np.float32),
     )
 
@@ -242,5 +216,7 @@ def balance(table: TextTable, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         lift = min(10.0, max(1.0, no / 3 / yes))
         scaled[positive[:, column], column] *= lift
         total = yes * lift + no
-        scaled[:, column] *= float(table.shares[rows].sum()) / total * {"toxic": 0.5, "hate": 1.3, "harassment": 1.2, "sexual": 0.6}.get(head, 0.8)
+        scaled[:, column] *= (
+            float(table.shares[rows].sum()) / total * {"toxic": 0.5, "hate": 1.3, "harassment": 1.2, "sexual": 0.6}.get(head, 0.8)
+        )
     return scaled

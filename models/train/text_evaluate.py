@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.card import Quality
-from models.metrics import auc, average_precision, best_threshold, bootstrap, macro_f1, recall_at
+from models.metrics import auc, average_precision, best_threshold, bootstrap, macro_f1, recall_at, threshold_at
 from models.text import TextClassifier
 from models.train.text_augment import WORD_DISGUISES
+from models.train.text_data import TextTable
 from models.train.text_slices import ABUSIVE, SLICES, Slice, SliceSpec, read
+from models.train.text_sources import HEADS
 from models.train.text_templates import FAMILIES, sentences
 
 log = logging.getLogger(__name__)
@@ -44,10 +46,20 @@ class Peer:
 def classifier(bundle: Bundle) -> Peer:
     """The bundle's own classifier as a peer."""
     model = TextClassifier.load(bundle)
-    return Peer(labels=model.labels, score=model.score)
+    known: dict[str, NDArray[np.float32]] = {}
+
+    def score(texts: Sequence[str]) -> NDArray[np.float32]:
+        # Slices of one set share their texts.
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        known.update(zip(new, model.score(new), strict=True))
+        return np.stack([known[text] for text in texts]) if texts else model.score([])
+
+    return Peer(labels=model.labels, score=score)
 
 
-def evaluate(bundle: Path, data: Path, *, peers: Mapping[str, Peer] | None = None, limit: int = 0, rounds: int = 200) -> tuple[Quality, ...]:
+def evaluate(
+    bundle: Path, data: Path, *, peers: Mapping[str, Peer] | None = None, limit: int = 0, rounds: int = 200
+) -> tuple[Quality, ...]:
     """The figures of every slice for the bundle, and for each peer beside it, on test parts alone.
 
     `auc`, `average_precision` and `recall_at_1pct` need no threshold; `macro_f1` uses the threshold best on the validation part of
@@ -83,25 +95,39 @@ def _judge(piece: Slice, own: Peer, peers: Mapping[str, Peer], *, line: float, r
     figures = _figures(truth, scores) | {"macro_f1": macro_f1(truth, scores >= line)}
     others = {name: _figures(truth, theirs) for name, peer in peers.items() if (theirs := peer.label(spec.label, piece.texts)) is not None}
     return Quality(
-        slice=piece.title, label=spec.label, rows=len(truth), positives=int(truth.sum()), figures=figures,
-        intervals={"auc": bootstrap(auc, truth, scores, rounds=rounds)}, baselines=others,
+        slice=piece.title,
+        label=spec.label,
+        rows=len(truth),
+        positives=int(truth.sum()),
+        figures=figures,
+        intervals={"auc": bootstrap(auc, truth, scores, rounds=rounds)},
+        baselines=others,
         note="other texts of this set were trained on" if piece.seen else "out of source: nothing of this set was trained on",
     )
 
 
 def _figures(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> dict[str, float]:
-    return {"auc": auc(truth, scores), "average_precision": average_precision(truth, scores), "recall_at_1pct": recall_at(truth, scores, 0.01)}
+    return {
+        "auc": auc(truth, scores),
+        "average_precision": average_precision(truth, scores),
+        "recall_at_1pct": recall_at(truth, scores, 0.01),
+    }
 
 
-def graded(bundle: Path, data: Path) -> float:
+def graded(bundle: Path, data: Path, *, limit: int = 2000) -> float:
     """Spearman's rank correlation of the abusive labels' largest score with Ruddit's graded offensiveness."""
-    frame = pd.read_parquet(data / "moderation" / "ruddit.parquet")
+    frame = pd.read_parquet(data / "moderation" / "ruddit.parquet").sample(limit, random_state=0)
     scores = classifier(Bundle.open(bundle)).label("any", frame.text.tolist())
     ranks = [pd.Series(values).rank().to_numpy() for values in (scores, frame.offensiveness_score)]
     return float(np.corrcoef(ranks)[0, 1])
 
 
-_ROBUST: tuple[tuple[str, str], ...] = (("jigsaw", "toxic"), ("dynahate", "hate"), ("measuring_hate", "hate"), ("davidson", "hate or offensive"))
+_ROBUST: tuple[tuple[str, str], ...] = (
+    ("jigsaw", "toxic"),
+    ("dynahate", "hate"),
+    ("measuring_hate", "hate"),
+    ("davidson", "hate or offensive"),
+)
 
 
 def robustness(bundle: Path, data: Path, *, limit: int = 500, seed: int = 0) -> dict[str, float]:
@@ -152,3 +178,39 @@ def hard_cases(bundle: Path, thresholds: Mapping[str, float], *, seed: int = 1) 
             continue
         result[family.name] = float(right.mean()), len(right)
     return result
+
+
+NATURAL: tuple[str, ...] = (
+    "jigsaw",
+    "jigsaw_binary",
+    "sms_spam",
+    "youtube_spam",
+    "convabuse",
+    "edos",
+    "stormfront",
+    "toxic_spans",
+    "dreaddit",
+)
+"""Sets whose harmless texts were written by people for people: the false-positive budget is spent on them."""
+
+
+def default_thresholds(
+    bundle: Path, table: TextTable, *, review: float = 0.01, block: float = 0.001, limit: int = 6000
+) -> dict[str, tuple[float, float]]:
+    """Per label the probabilities from which on at most the shares `review` and `block` of harmless natural validation texts are flagged.
+
+    Rounded up to hundredths; at least .3 for review and .8 for block, since a budget alone would flag improbable texts where a
+    label is rare."""
+    model = TextClassifier.load(Bundle.open(bundle))
+    rows = table.rows("valid")
+    rows = rows[np.isin(table.sources[rows], NATURAL)]
+    rows = np.random.default_rng(0).permutation(rows)[:limit]
+    scores = model.score([table.texts[row] for row in rows])
+    lines: dict[str, tuple[float, float]] = {}
+    for column, label in enumerate(model.labels):
+        cell = HEADS.index(label)
+        harmless = scores[(table.weights[rows, cell] > 0) & (table.targets[rows, cell] <= 0.5), column]
+        first, second = (float(np.ceil(threshold_at(harmless, share) * 100) / 100) for share in (review, block))
+        first = min(max(first, 0.3), 0.95)
+        lines[label] = first, min(max(second, 0.8, first), 0.99)
+    return lines

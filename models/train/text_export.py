@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,12 +49,12 @@ class _Graph:
         """A float32 constant that the file holds as float16; onnxruntime widens it once, at load."""
         return self.node("Cast", [self.constant(f"{name}_half", value.astype(np.float16))], name, to=TensorProto.FLOAT)
 
-    def node(self, op: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: object) -> str:
+    def node(self, op: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: Any) -> str:  # noqa: ANN401 (the operators define them)
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
         return output
 
     def dense(self, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """x · weight + bias, in int8 when ranges are known; in float32 otherwise, and then `x` is a tap to calibrate."""
+        """X · weight + bias, in int8 when ranges are known; in float32 otherwise, and then `x` is a tap to calibrate."""
         if self.ranges is None:
             if x not in self.taps:
                 self.taps.append(x)
@@ -71,17 +72,27 @@ class _Graph:
         return self.node(
             "MatMulIntegerToFloat",
             [
-                self.quantised[x], self.constant(f"{name}_w8", w), a_scale, self.constant(f"{name}_scale", w_scale), a_zero,
-                self.constant(f"{name}_zero", np.zeros(len(w_scale), np.int8)), self.constant(f"{name}_b", bias),
+                self.quantised[x],
+                self.constant(f"{name}_w8", w),
+                a_scale,
+                self.constant(f"{name}_scale", w_scale),
+                a_zero,
+                self.constant(f"{name}_zero", np.zeros(len(w_scale), np.int8)),
+                self.constant(f"{name}_b", bias),
             ],
-            name, domain=_MS,
+            name,
+            domain=_MS,
         )
 
     def norm(self, name: str, x: str, residual: str, gain: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         # onnxruntime's fused SkipLayerNormalization is a scalar loop, slower than these two.
         total = self.node("Add", [x, residual], f"{name}_sum")
         return self.node(
-            "LayerNormalization", [total, self.constant(f"{name}_gain", gain), self.constant(f"{name}_bias", bias)], name, axis=-1, epsilon=_EPSILON
+            "LayerNormalization",
+            [total, self.constant(f"{name}_gain", gain), self.constant(f"{name}_bias", bias)],
+            name,
+            axis=-1,
+            epsilon=_EPSILON,
         )
 
     def flat(self, x: str, width: int) -> str:
@@ -115,7 +126,9 @@ def build(
     for layer in range(layers):
         x = _layer(graph, get, x, layer=layer, hidden=hidden, heads=heads, last=layer == layers - 1)
     pooled = graph.node("MatMul", [x, graph.half("pool_w", get("bert.pooler.dense.weight").T)], "pool_product")
-    pooled = graph.node("Tanh", [graph.node("Add", [pooled, graph.constant("pool_b", get("bert.pooler.dense.bias"))], "pool_sum")], "pooled")
+    pooled = graph.node(
+        "Tanh", [graph.node("Add", [pooled, graph.constant("pool_b", get("bert.pooler.dense.bias"))], "pool_sum")], "pooled"
+    )
     final = graph.node("MatMul", [pooled, graph.constant("out_w", get("classifier.weight")[list(columns)].T)], "out_product")
     graph.node("Add", [final, graph.constant("out_b", get("classifier.bias")[list(columns)])], "logits")
     taps = tuple(graph.taps)
@@ -141,7 +154,9 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
         attended = graph.node("MultiHeadAttention", [*parts, "", "mask"], f"{name}_attention", domain=_MS, num_heads=heads)
         context = graph.node("Gather", [graph.flat(attended, hidden), "inv"], f"{name}_context", axis=0)
     out = graph.dense(f"{name}_out", context, get(f"{prefix}attention.output.dense.weight").T, get(f"{prefix}attention.output.dense.bias"))
-    x = graph.norm(f"{name}_mid", out, residual, get(f"{prefix}attention.output.LayerNorm.weight"), get(f"{prefix}attention.output.LayerNorm.bias"))
+    x = graph.norm(
+        f"{name}_mid", out, residual, get(f"{prefix}attention.output.LayerNorm.weight"), get(f"{prefix}attention.output.LayerNorm.bias")
+    )
     up = graph.dense(f"{name}_up", x, get(f"{prefix}intermediate.dense.weight").T, get(f"{prefix}intermediate.dense.bias"))
     up = graph.node("Gelu", [up], f"{name}_gelu", domain=_MS)
     down = graph.dense(f"{name}_down", up, get(f"{prefix}output.dense.weight").T, get(f"{prefix}output.dense.bias"))
@@ -149,7 +164,15 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
 
 
 def _first_token_attention(
-    graph: _Graph, name: str, x: str, first: str, matrices: Sequence[NDArray[np.float32]], biases: Sequence[NDArray[np.float32]], *, hidden: int, heads: int
+    graph: _Graph,
+    name: str,
+    x: str,
+    first: str,
+    matrices: Sequence[NDArray[np.float32]],
+    biases: Sequence[NDArray[np.float32]],
+    *,
+    hidden: int,
+    heads: int,
 ) -> str:
     """Attention of each text's first token: the key matrix is folded into the query and the value matrix applied after the
     weighted sum, so that no other token needs either. A key's bias shifts all scores of a head alike and drops out."""
@@ -179,11 +202,17 @@ def _model(graph: _Graph, taps: Sequence[str], outputs: int) -> onnx.ModelProto:
     inputs = [
         helper.make_tensor_value_info(name, kind, shape)
         for name, kind, shape in (
-            ("input_ids", integer, ["t"]), ("position_ids", integer, ["t"]), ("idx", long, ["b", "s"]), ("inv", long, ["t"]),
-            ("mask", integer, ["b", "s"]), ("cls", long, ["b"]),
+            ("input_ids", integer, ["t"]),
+            ("position_ids", integer, ["t"]),
+            ("idx", long, ["b", "s"]),
+            ("inv", long, ["t"]),
+            ("mask", integer, ["b", "s"]),
+            ("cls", long, ["b"]),
         )
     ]
     results = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", outputs])]
     results += [helper.make_tensor_value_info(tap, TensorProto.FLOAT, None) for tap in taps]
     made = helper.make_graph(graph.nodes, "flagstream-text", inputs, results, list(graph.constants.values()))
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(_MS, 1)], ir_version=9, producer_name="flagstream")
+    return helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(_MS, 1)], ir_version=9, producer_name="flagstream"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +19,17 @@ def student(kept_ids: NDArray[np.int64], layers: Sequence[int], heads: int) -> B
     model.bert.encoder.layer = torch.nn.ModuleList([model.bert.encoder.layer[i] for i in layers])
     model.config.num_hidden_layers = len(layers)
     embeddings = model.bert.embeddings
-    embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(embeddings.word_embeddings.weight.detach()[torch.from_numpy(kept_ids)].clone(), freeze=False)
-    embeddings.position_embeddings = torch.nn.Embedding.from_pretrained(embeddings.position_embeddings.weight.detach()[:MAX_TOKENS].clone(), freeze=False)
+    embeddings.word_embeddings = _part(embeddings.word_embeddings, torch.from_numpy(kept_ids))
+    embeddings.position_embeddings = _part(embeddings.position_embeddings, torch.arange(MAX_TOKENS))
     model.config.vocab_size, model.config.max_position_embeddings = len(kept_ids), MAX_TOKENS
     return model
+
+
+def _part(whole: torch.nn.Embedding, rows: torch.Tensor) -> torch.nn.Embedding:
+    part = torch.nn.Embedding(len(rows), whole.embedding_dim)
+    with torch.no_grad():
+        part.weight.copy_(whole.weight[rows])
+    return part
 
 
 def forward(model: BertForSequenceClassification, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -29,7 +37,8 @@ def forward(model: BertForSequenceClassification, tokens: torch.Tensor, mask: to
     all that the outputs read: a quarter less work."""
     attended = mask[:, None, None, :].bool()
     x = model.bert.embeddings(input_ids=tokens)
-    layers = model.bert.encoder.layer
+    layers = list(model.bert.encoder.layer)
+    layer: Any  # the library types a list's modules as tensors or modules
     for index, layer in enumerate(layers):
         asking = x[:, :1] if index == len(layers) - 1 else x
         attention = layer.attention.self
@@ -41,7 +50,8 @@ def forward(model: BertForSequenceClassification, tokens: torch.Tensor, mask: to
         context = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attended, dropout_p=drop)
         mixed = layer.attention.output(context.transpose(1, 2).flatten(2), asking)
         x = layer.output(layer.intermediate(mixed), mixed)
-    outputs: torch.Tensor = model.classifier(model.dropout(model.bert.pooler(x)))
+    top: Any = model
+    outputs: torch.Tensor = top.classifier(top.dropout(top.bert.pooler(x)))
     return outputs
 
 
@@ -56,9 +66,10 @@ def pad(ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 def logits(model: BertForSequenceClassification, ids: Sequence[Sequence[int]], *, batch: int = 128) -> NDArray[np.float32]:
     """The network's outputs in evaluation mode, [texts, heads], float32."""
-    model.eval()
+    model.train(mode=False)
     order = np.argsort([len(text) for text in ids], kind="stable")
-    out = np.zeros((len(ids), model.config.num_labels), np.float32)
+    heads = int(model.num_labels)
+    out = np.zeros((len(ids), heads), np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]

@@ -41,6 +41,7 @@ class Slice:
 
     @property
     def title(self) -> str:
+        """The set and what of it, for people."""
         return f"{self.spec.source}: {self.spec.name}"
 
 
@@ -53,7 +54,9 @@ def _share(column: str) -> Truth:
 
 
 def _one_of(column: str, positive: tuple[str, ...], negative: tuple[str, ...]) -> Truth:
-    return lambda frame: pd.Series(np.where(frame[column].isin(positive), 1.0, np.where(frame[column].isin(negative), 0.0, np.nan)), index=frame.index)
+    return lambda frame: pd.Series(
+        np.where(frame[column].isin(positive), 1.0, np.where(frame[column].isin(negative), 0.0, np.nan)), index=frame.index
+    )
 
 
 def _edos_threat(frame: pd.DataFrame) -> pd.Series[float]:
@@ -70,12 +73,21 @@ def _offensive(frame: pd.DataFrame) -> pd.Series[float]:
 
 
 def _specs() -> Iterator[SliceSpec]:
-    for column, label in (("insult", "harassment"), ("identity_hate", "hate"), ("threat", "threat"), ("obscene", "profanity"), ("toxic", "any"), ("severe_toxic", "any")):
+    for column, label in (
+        ("insult", "harassment"),
+        ("identity_hate", "hate"),
+        ("threat", "threat"),
+        ("obscene", "profanity"),
+        ("toxic", "any"),
+        ("severe_toxic", "any"),
+    ):
         yield SliceSpec(source="jigsaw", label=label, name=column, truth=_is(column))
     yield SliceSpec(source="jigsaw_binary", label="any", name="toxic", truth=_is("toxic"))
     for source in ("dynahate", "measuring_hate", "stormfront", "founta", "tweeteval_hate"):
         yield SliceSpec(source=source, label="hate", name="hate", truth=_is("hate"))
-    yield SliceSpec(source="davidson", label="hate", name="hate against the rest", truth=_one_of("label", ("hate",), ("offensive", "neither")))
+    yield SliceSpec(
+        source="davidson", label="hate", name="hate against the rest", truth=_one_of("label", ("hate",), ("offensive", "neither"))
+    )
     yield SliceSpec(source="davidson", label="any", name="hate or offensive", truth=_one_of("label", ("hate", "offensive"), ("neither",)))
     yield SliceSpec(source="edos", label="hate", name="sexist (task A)", truth=_one_of("label_sexist", ("sexist",), ("not sexist",)))
     yield SliceSpec(source="edos", label="threat", name="threats, incitement", truth=_edos_threat)
@@ -85,9 +97,22 @@ def _specs() -> Iterator[SliceSpec]:
     yield SliceSpec(source="tweeteval_offensive", label="any", name="offensive", truth=_is("offensive"))
     yield SliceSpec(source="tweeteval_offensive", label="harassment", name="offensive", truth=_is("offensive"))
     yield SliceSpec(source="insults", label="harassment", name="insult", truth=_is("insult"))
-    yield SliceSpec(source="hatexplain_valid", label="hate", name="hate against normal", truth=_one_of("gt_label", ("hate",), ("normal",)), whole=True)
-    yield SliceSpec(source="hatexplain_valid", label="any", name="hate or offensive against normal", truth=_one_of("gt_label", ("hate", "offensive"), ("normal",)), whole=True)
-    yield SliceSpec(source="cyberbullying", label="any", name="gender or religion", truth=_one_of("cyberbullying_type", ("gender", "religion"), ("not_cyberbullying",)))
+    yield SliceSpec(
+        source="hatexplain_valid", label="hate", name="hate against normal", truth=_one_of("gt_label", ("hate",), ("normal",)), whole=True
+    )
+    yield SliceSpec(
+        source="hatexplain_valid",
+        label="any",
+        name="hate or offensive against normal",
+        truth=_one_of("gt_label", ("hate", "offensive"), ("normal",)),
+        whole=True,
+    )
+    yield SliceSpec(
+        source="cyberbullying",
+        label="any",
+        name="gender or religion",
+        truth=_one_of("cyberbullying_type", ("gender", "religion"), ("not_cyberbullying",)),
+    )
     yield SliceSpec(source="ruddit", label="any", name="offensiveness from 0.3 against up to 0", truth=_offensive, whole=True)
     yield SliceSpec(source="madlibs", label="harassment", name="bad, unseen words", truth=_is("bad"))
     for source in ("sms_spam", "youtube_spam", "enron_spam", "spamassassin"):

@@ -43,14 +43,16 @@ class TextSource:
     note: str = ""
 
 
-def _yes_no(value: bool, *, yes: float = 1.0, no: float = 1.0) -> Cell:
-    return Cell(target=float(value), weight=yes if value else no)
+def _yes_no(value: object, *, yes: float = 1.0, no: float = 1.0) -> Cell:
+    return Cell(target=1.0 if value else 0.0, weight=yes if value else no)
 
 
 def _jigsaw(row: Row) -> Cells:
     toxic = bool(row["toxic"])
     cells = {
-        "toxic": _yes_no(toxic), "hate": _yes_no(bool(row["identity_hate"])), "threat": _yes_no(bool(row["threat"])),
+        "toxic": _yes_no(toxic),
+        "hate": _yes_no(bool(row["identity_hate"])),
+        "threat": _yes_no(bool(row["threat"])),
         "profanity": _yes_no(bool(row["obscene"])),
     }
     # Toxic without insult may still demean somebody: unknown.
@@ -127,14 +129,16 @@ def _self_harm(row: Row) -> Cells:
     return {"self_harm": _yes_no(bool(row["self_harm"]))}
 
 
-_NAMES_SELF_HARM = re.compile(r"suicid|kill(ing)? myself|self.?harm|cutting|want to die|end (it all|my life)|\bkms\b|scars?\b", re.I)
+_NAMES_SELF_HARM = re.compile(
+    r"suicid|kill(ing)? myself|self.?harm|cutting|want to die|end (it all|my life)|\bkms\b|scars?\b", re.IGNORECASE
+)
 
 
 def _dreaddit(row: Row) -> Cells:
     return {} if _NAMES_SELF_HARM.search(row["text"]) else {"self_harm": NO}
 
 
-def _none(row: Row) -> Cells:
+def _none(_row: Row) -> Cells:
     return {}
 
 
@@ -163,6 +167,8 @@ SOURCES: tuple[TextSource, ...] = (
     TextSource(name="tweeteval_hate", licence="research use", use="evaluate", cells=_none),
     TextSource(name="insults", licence="none stated", use="evaluate", cells=_none),
     TextSource(name="hatexplain_valid", licence="MIT", use="evaluate", cells=_none, note="kept apart as an out-of-source test"),
-    TextSource(name="cyberbullying", licence="CC BY 4.0", use="evaluate", cells=_none, note="noisy labels; kept apart as an out-of-source test"),
+    TextSource(
+        name="cyberbullying", licence="CC BY 4.0", use="evaluate", cells=_none, note="noisy labels; kept apart as an out-of-source test"
+    ),
     TextSource(name="ruddit", licence="none stated", use="evaluate", cells=_none),
 )

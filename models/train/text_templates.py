@@ -28,7 +28,10 @@ def _lines(text: str) -> tuple[str, ...]:
 _CLEAR = {"hate": 0, "harassment": 0, "threat": 0, "toxic": 0}
 
 FAMILIES: tuple[Family, ...] = (
-    Family(name="hate", decides={"hate": 1, "toxic": 1}, templates=_lines("""
+    Family(
+        name="hate",
+        decides={"hate": 1, "toxic": 1},
+        templates=_lines("""
         {G} are {vile}
         all {G} are {vile}
         I hate {G}
@@ -54,8 +57,12 @@ FAMILIES: tuple[Family, ...] = (
         honestly {G} disgust me
         being a {person} is a mental illness
         {G} are inferior and that's a fact
-    """)),
-    Family(name="hate_threat", decides={"hate": 1, "threat": 1, "toxic": 1}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="hate_threat",
+        decides={"hate": 1, "threat": 1, "toxic": 1},
+        templates=_lines("""
         {G} should be {killed}
         all {G} must be {killed}
         we will come for you {G}
@@ -69,8 +76,12 @@ FAMILIES: tuple[Family, ...] = (
         the only good {person} is a dead one, go {kill} them
         burn down the houses of {G}
         line the {G} up against a wall and shoot
-    """)),
-    Family(name="threat", decides={"threat": 1, "hate": 0, "toxic": 1, "self_harm": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="threat",
+        decides={"threat": 1, "hate": 0, "toxic": 1, "self_harm": 0},
+        templates=_lines("""
         I will {kill} you
         I'm going to {kill} you and your family
         watch your back, I know where you live
@@ -89,8 +100,12 @@ FAMILIES: tuple[Family, ...] = (
         I'll stab you in your sleep
         you deserve to be {killed}
         next time I see {name} I will {kill} him
-    """)),
-    Family(name="figurative_violence", decides={**_CLEAR, "self_harm": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="figurative_violence",
+        decides={**_CLEAR, "self_harm": 0},
+        templates=_lines("""
         this {thing} is killing me
         I could kill for a {food} right now
         you killed it on stage tonight
@@ -111,8 +126,12 @@ FAMILIES: tuple[Family, ...] = (
         bomb recipe for {food}, thanks
         {name} was threatened with death and reported it to the police
         nobody should ever be told "I will kill you"
-    """)),
-    Family(name="group_positive", decides={**_CLEAR, "self_harm": 0, "spam": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="group_positive",
+        decides={**_CLEAR, "self_harm": 0, "spam": 0},
+        templates=_lines("""
         I love {G}
         {G} are wonderful people
         I am a {person} and proud of it
@@ -131,8 +150,12 @@ FAMILIES: tuple[Family, ...] = (
         there is nothing wrong with being a {person}
         it's great to be a {person}
         we stand with {G}
-    """)),
-    Family(name="group_neutral", decides={**_CLEAR, "self_harm": 0, "spam": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="group_neutral",
+        decides={**_CLEAR, "self_harm": 0, "spam": 0},
+        templates=_lines("""
         I am a {person}
         my sister is a {person}
         how many {G} live in this city?
@@ -149,8 +172,12 @@ FAMILIES: tuple[Family, ...] = (
         are there any {G} in this group?
         as a {person}, what do you think of the new law?
         a study of {G} in 1950
-    """)),
-    Family(name="hate_negated", decides={**_CLEAR}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="hate_negated",
+        decides={**_CLEAR},
+        templates=_lines("""
         I don't hate {G}
         {G} are not {vile}
         I would never say that {G} are {vile}
@@ -167,8 +194,12 @@ FAMILIES: tuple[Family, ...] = (
         {G} don't deserve to be treated like this
         we will not let anyone hurt {G}
         I am not against {G} at all
-    """)),
-    Family(name="hate_quoted", decides={**_CLEAR}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="hate_quoted",
+        decides={**_CLEAR},
+        templates=_lines("""
         people who say "{G} are {vile}" are part of the problem
         someone shouted "I hate {G}" at me today and I cried
         "all {G} are {vile}" is exactly the kind of comment that should be removed
@@ -185,8 +216,12 @@ FAMILIES: tuple[Family, ...] = (
         calling {G} {bad} says more about you than about them
         the film shows a man yelling that {G} are {vile}
         did he really say that he hates {G}? terrible
-    """)),
-    Family(name="reclaimed", decides={"hate": 0, "harassment": 0, "threat": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="reclaimed",
+        decides={"hate": 0, "harassment": 0, "threat": 0},
+        templates=_lines("""
         I'm a proud {reclaimed}
         we are {reclaimed}s and we are here to stay
         my {reclaimed}s, love you all
@@ -198,8 +233,12 @@ FAMILIES: tuple[Family, ...] = (
         one {reclaimed} to another: you look amazing
         happy birthday {reclaimed}, miss you
         {reclaimed} and proud
-    """)),
-    Family(name="friendly_profanity", decides={**_CLEAR, "profanity": 1, "self_harm": 0, "spam": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="friendly_profanity",
+        decides={**_CLEAR, "profanity": 1, "self_harm": 0, "spam": 0},
+        templates=_lines("""
         this is fucking {good}
         holy shit that's {good}
         you are fucking {good}, love you
@@ -218,8 +257,12 @@ FAMILIES: tuple[Family, ...] = (
         badass {thing}, well done
         fuck me, it's cold today
         I don't give a shit about the {thing}
-    """)),
-    Family(name="thing_abuse", decides={**_CLEAR, "self_harm": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="thing_abuse",
+        decides={**_CLEAR, "self_harm": 0},
+        templates=_lines("""
         I hate this {thing}
         this {thing} is stupid
         {food} is disgusting, I can't stand it
@@ -234,8 +277,12 @@ FAMILIES: tuple[Family, ...] = (
         the weather is horrible today
         that {thing} was a stupid idea of mine, sorry
         I'm such an idiot, I locked myself out
-    """)),
-    Family(name="insult", decides={"harassment": 1, "hate": 0, "threat": 0, "toxic": 1}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="insult",
+        decides={"harassment": 1, "hate": 0, "threat": 0, "toxic": 1},
+        templates=_lines("""
         you are {insult}
         you're such {insult}
         {name} is {insult}
@@ -253,8 +300,12 @@ FAMILIES: tuple[Family, ...] = (
         you {bad} piece of shit
         how {bad} can you be?
         your whole family is {bad}
-    """)),
-    Family(name="insult_refused", decides={**_CLEAR, "self_harm": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="insult_refused",
+        decides={**_CLEAR, "self_harm": 0},
+        templates=_lines("""
         you are not {insult}
         nobody should call you {insult}
         he called me {insult} and it hurt
@@ -269,8 +320,12 @@ FAMILIES: tuple[Family, ...] = (
         with respect, your argument is wrong because of the {thing}
         stop bullying {name}, it's not funny
         telling someone they are worthless is cruel
-    """)),
-    Family(name="self_harm", decides={"self_harm": 1, "spam": 0, "hate": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="self_harm",
+        decides={"self_harm": 1, "spam": 0, "hate": 0},
+        templates=_lines("""
         I want to kill myself
         I don't want to live anymore
         I'm going to end my life tonight
@@ -289,8 +344,12 @@ FAMILIES: tuple[Family, ...] = (
         what is the least painful way to die?
         I wish I was dead
         I feel suicidal
-    """)),
-    Family(name="self_harm_urged", decides={"self_harm": 1, "harassment": 1, "spam": 0, "toxic": 1}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="self_harm_urged",
+        decides={"self_harm": 1, "harassment": 1, "spam": 0, "toxic": 1},
+        templates=_lines("""
         kill yourself
         go kill yourself, {name}
         just hang yourself already
@@ -301,8 +360,12 @@ FAMILIES: tuple[Family, ...] = (
         drink bleach and die
         nobody would miss you if you killed yourself
         please commit suicide, you are {insult}
-    """)),
-    Family(name="self_harm_not", decides={"self_harm": 0, "hate": 0, "harassment": 0, "threat": 0, "toxic": 0}, templates=_lines("""
+    """),
+    ),
+    Family(
+        name="self_harm_not",
+        decides={"self_harm": 0, "hate": 0, "harassment": 0, "threat": 0, "toxic": 0},
+        templates=_lines("""
         this {thing} makes me want to die lol
         I'm dead, that joke is too good
         please don't hurt yourself, we are here for you
@@ -322,7 +385,8 @@ FAMILIES: tuple[Family, ...] = (
         I'm done with this {thing}, goodbye
         we lost our friend to suicide ten years ago
         I have anxiety and today was hard, but I managed
-    """)),
+    """),
+    ),
 )
 
 SLOTLESS = frozenset({"self_harm", "self_harm_urged", "self_harm_not"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,16 +35,21 @@ def prune(texts: Sequence[str], shares: NDArray[np.float32], size: int) -> tuple
     original = Tokenizer.from_file(str(path))
     original.no_padding()
     original.enable_truncation(MAX_TOKENS)
-    counts: Counter[int] = Counter()
+    counts: defaultdict[int, float] = defaultdict(float)
     for start in range(0, len(texts), 4096):
-        for encoding, share in zip(original.encode_batch_fast(list(texts[start : start + 4096])), shares[start : start + 4096], strict=True):
+        for encoding, share in zip(
+            original.encode_batch_fast(list(texts[start : start + 4096])), shares[start : start + 4096], strict=True
+        ):
             for token in set(encoding.ids):
                 counts[token] += float(share)
     spec = json.loads(path.read_text())
     vocabulary: dict[str, int] = spec["model"]["vocab"]
     keep = {token for piece, token in vocabulary.items() if piece in _SPECIAL or len(piece.removeprefix("##")) == 1}
     # BERT's ids run from frequent to rare words: they break ties among words that the texts do not use.
-    order = sorted((token for piece, token in vocabulary.items() if token not in keep and not piece.startswith("[unused")), key=lambda token: (-counts[token], token))
+    order = sorted(
+        (token for piece, token in vocabulary.items() if token not in keep and not piece.startswith("[unused")),
+        key=lambda token: (-counts[token], token),
+    )
     kept = sorted(keep | set(order[: max(0, size - len(keep))]))
     renumbered = {old: new for new, old in enumerate(kept)}
     spec["model"]["vocab"] = {piece: renumbered[token] for piece, token in vocabulary.items() if token in renumbered}

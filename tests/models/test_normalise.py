@@ -57,7 +57,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 _DISGUISING = st.text(alphabet=st.sampled_from("aAbcistk013$@!. -*_\u200b\u0301\u0335асеоѕυ🅵ﷺ\ud800ÿ\n\t'"), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=80), _DISGUISING))
 @example("a b c d ")
 @example("A!b@c$d1e")
@@ -110,9 +110,9 @@ def test_time_grows_with_the_length_and_not_with_its_square(unit: str) -> None:
         text = (unit * (size // len(unit) + 1))[:size] + "@"
         best = float("inf")
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.thread_time()
             normalise(text)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         return best
 
     # Eight times the text: eight times the time when linear, sixty-four when not.

@@ -14,7 +14,7 @@ _CASES = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=4, max_s
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_CASES)
 def test_figures_agree_with_scikit_learn(rows: list[tuple[bool, int]]) -> None:
     peer = pytest.importorskip("sklearn.metrics")
@@ -24,7 +24,7 @@ def test_figures_agree_with_scikit_learn(rows: list[tuple[bool, int]]) -> None:
     assert metrics.macro_f1(truth, scores >= 0.5) == pytest.approx(peer.f1_score(truth, scores >= 0.5, average="macro"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_CASES)
 def test_no_line_gives_a_better_macro_f1_than_the_best_one(rows: list[tuple[bool, int]]) -> None:
     truth, scores = np.array([t for t, _ in rows]), np.array([s / 6 for _, s in rows])
@@ -32,7 +32,7 @@ def test_no_line_gives_a_better_macro_f1_than_the_best_one(rows: list[tuple[bool
     assert all(best >= metrics.macro_f1(truth, scores >= line) - 1e-12 for line in np.unique(scores))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=60), st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]))
 def test_a_threshold_from_a_budget_keeps_it(values: list[int], rate: float) -> None:
     negatives = np.array(values) / 8
