@@ -25,7 +25,7 @@ from stream.worker import registrations
 NAME = "flagstream"
 WHAT = "the worker: fast lane, a flag an event, acknowledged after the broker has them"
 
-PASSTHROUGH_BATCH = 1_000
+PASSTHROUGH_BATCH = 4_000
 POLL_S = 0.005
 AGENTS = {"message": "moderation", "transaction": "fraud"}
 
