@@ -169,7 +169,7 @@ def test_windows_are_exact_while_all_transactions_are_kept(ages: list[tuple[int,
         assert FEATURES[f"card_count_{name}"](view) == sum(age < length for age, _ in ages)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 400))
 def test_windows_beyond_the_kept_ones_are_off_by_no_more_than_a_days_transactions(gap_minutes: int) -> None:
     history = EMPTY

@@ -17,6 +17,7 @@ from models.features import FEATURES
 from models.fraud import FraudClassifier
 from models.fraud_reasons import MAX_REASONS, REASON_CODES, reasons_of
 from models.history import DAY_MS, EMPTY, HOUR_MS, History
+from models.terminal import Terminal
 
 EUR = 1
 NOON = 1_533_729_600_000
@@ -59,11 +60,28 @@ def test_scores_are_the_same_alone_and_in_any_batch(classifier: FraudClassifier)
     assert np.array_equal(classifier.score(made[100:137]), together[100:137])
 
 
+@pytest.mark.parametrize("amount", [2_300, 12_000])
+def test_known_frauds_at_a_terminal_make_its_next_transaction_likelier_fraud(habit: History, amount: int) -> None:
+    both = FraudClassifier.load(Bundle.open(ARTIFACTS / "fraud-terminal"))
+    clean = hurt = Terminal()
+    for days in range(20, 0, -1):
+        entry = Entry(NOON - days * DAY_MS, days, 2_500, EUR)
+        clean, hurt = clean.add(entry, usual_minor=2_400), hurt.add(entry, usual_minor=2_400)
+        if 8 <= days <= 12:
+            hurt = hurt.judge(tx=days, at_ms=entry.at_ms, known_ms=entry.at_ms + 7 * DAY_MS, fraud=True)
+    entry = Entry(NOON, 10_000, amount, EUR, 3)
+    unknown, good, bad = both.score([both.vector(habit, entry, terminal) for terminal in (None, clean, hurt)])
+    assert bad > 0.9
+    assert good < bad
+    assert unknown < bad
+    assert any(reason.code == "known_fraud_place" for reason in both.reasons(both.vector(habit, entry, hurt)))
+
+
 def test_no_rows_give_no_scores(classifier: FraudClassifier) -> None:
     assert classifier.score(np.empty((0, len(classifier.features)), np.float32)).shape == (0,)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(width=32, allow_nan=True, allow_infinity=True), min_size=64, max_size=64))
 def test_any_row_gets_a_probability(classifier: FraudClassifier, values: list[float]) -> None:
     probability = classifier.score([values[: len(classifier.features)]])
