@@ -75,7 +75,7 @@ entries = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(entries, entries, st.sampled_from([1, 3, 100]))
 def test_a_compacted_log_holds_the_same_table_and_only_records_it_had(
     tmp_path_factory: pytest.TempPathFactory, disk: ThreadPoolExecutor, first: list[list[Entry]], second: list[list[Entry]], max_keys: int

@@ -56,7 +56,7 @@ def kill(log: PartitionLog) -> None:
 batches = st.lists(st.lists(st.binary(max_size=400), min_size=1, max_size=8), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(batches, st.sampled_from([300, 2_000, 1 << 20]), st.sampled_from([1, 500, 5_000]), st.booleans(), st.data())
 def test_every_offset_reads_on_to_the_end_before_and_after_a_restart(
     tmp_path_factory: pytest.TempPathFactory,
