@@ -26,6 +26,8 @@ from stream.embedded.settings import BrokerSettings
 
 logger = structlog.get_logger(__name__)
 
+_OPEN_FILES = 8192
+
 
 class EmbeddedBroker:
     """A broker over `data_dir`, from `start` to `stop`, or as an asynchronous context manager.
@@ -147,9 +149,16 @@ async def serve(
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Runs a broker until the task is cancelled; `on_ready` is told the address once connections are taken."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a file for each partition, a socket for each client
+    _allow_files()
     async with EmbeddedBroker(data_dir, host=host, port=port, settings=settings) as broker:
         if on_ready is not None:
             on_ready(broker.address)
         await asyncio.Event().wait()
+
+
+def _allow_files() -> None:
+    """Raises the process's limit of open files towards what it may be: a file for each partition, a socket for each client."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
