@@ -13,6 +13,7 @@ from models.session import open_session
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+pytestmark = pytest.mark.train
 IDS = [[1, *np.random.default_rng(size).integers(5, 90, size).tolist(), 2] for size in (1, 3, 30, 7, 62, 2, 11, 40)]
 
 

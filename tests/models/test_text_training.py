@@ -20,6 +20,7 @@ from models.train.text_data import TextTable, balance, held_out, key, weak_cells
 from models.train.text_sources import HEADS, SOURCES, Cell
 from schemas.labels import MESSAGE_LABELS
 
+pytestmark = pytest.mark.train
 _BY_NAME = {source.name: source for source in SOURCES}
 
 
@@ -121,6 +122,7 @@ def test_an_unknown_key_in_the_configuration_is_named(tmp_path: Path) -> None:
     assert TextConfig.from_toml(file) == replace(TextConfig(), epochs=2.0, layers=(0, 1))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     import torch
 
@@ -136,6 +138,7 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     assert torch.allclose(whole["classifier.weight"], again["classifier.weight"], atol=2e-2)
 
 
+@pytest.mark.slow
 def test_no_test_text_is_ever_trained_on(data_dir: Path) -> None:
     import pandas as pd
 
