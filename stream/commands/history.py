@@ -19,6 +19,7 @@ def replay(
     file: Annotated[Path | None, typer.Option("--input", help="File instead: JSON Lines or Parquet.", show_default=False)] = None,
     kind: Annotated[str | None, typer.Option(help="message or transaction, where it is not plain.", show_default=False)] = None,
     fields: Annotated[list[str] | None, typer.Option("--map", help="field=column of the file.", show_default=False)] = None,
+    constants: Annotated[list[str] | None, typer.Option("--set", help="field=value for every row of the file.", show_default=False)] = None,
     since: Annotated[str | None, typer.Option(help="Time, or how long ago.", show_default=False)] = None,
     until: Annotated[str | None, typer.Option(help="Time, or how long ago.", show_default=False)] = None,
     warmup: Annotated[str | None, typer.Option(help="History before --since that rebuilds the state.", show_default=False)] = None,
@@ -29,6 +30,10 @@ def replay(
     flags: Annotated[Path | None, typer.Option(help="Write the flags to this file.", show_default=False)] = None,
     to: Annotated[str | None, typer.Option(help="Publish the flags to this topic; never a live one.", show_default=False)] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report.", show_default=False)] = None,
+    core_hour: Annotated[float, typer.Option(help="Assumed price of an hour of one core.", min=0)] = 0.04,
+    review: Annotated[float, typer.Option(help="Assumed price of one review.", min=0)] = 0.50,
+    call: Annotated[float, typer.Option(help="Assumed price of a call of an alternative.", min=0)] = 0.0005,
+    call_ms: Annotated[float, typer.Option(help="Assumed latency of such a call, in ms.", min=0)] = 600.0,
     folder: Annotated[Path | None, typer.Option("--run", help="Folder of the run.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     processes: Annotated[int | None, typer.Option(help="How many; else one a core.", min=1, show_default=False)] = None,
@@ -41,15 +46,16 @@ def replay(
     """Judge history again: what would this model or policy have done?"""
     from rich.console import Console
 
+    from stream.replay.prices import Prices
     from stream.replay.request import Request
     from stream.replay.run import replay as run
     from stream.replay.terminal import panel, progress
 
     resolved = settings_for(broker=broker, group=group, prefix=prefix, policy=policy, models=models)
     request = Request(
-        topic=topic, file=file, kind=None if kind is None else _kind(kind), fields=tuple(fields or ()), since=since, until=until,
+        topic=topic, file=file, kind=None if kind is None else _kind(kind), fields=tuple(fields or ()), sets=tuple(constants or ()), since=since, until=until,
         warmup=warmup, model=model, against=against, verdicts=verdicts, flags=flags, to=to, report=report, folder=folder, resume=resume,
-        processes=processes, command="flagstream " + shlex.join(sys.argv[1:]),
+        processes=processes, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), command="flagstream " + shlex.join(sys.argv[1:]),
     )
     with progress(Console(stderr=True)) as show:
         summary = run(resolved, request, show=show)
