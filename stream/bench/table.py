@@ -22,7 +22,7 @@ MEANING: dict[str, str] = {
     "session_us": "µs: the model",
     "state_us": "µs: the card's past from bytes, moved on, back to bytes",
     "other_us": "µs: all else, flags included",
-    "total_us": "µs: the whole",
+    "total_us": "µs of CPU: the whole",
     "history_bytes": "bytes of a card's past",
     # stream
     "events_per_s": "events a second from topic to flags, one core",
