@@ -25,7 +25,7 @@ class TextConfig:
     max_tokens: int = 80
     """Tokens a text is cut to in training; serving reads windows of 128."""
     batch: int = 64
-    epochs: float = 1.3
+    epochs: float = 0.9
     learning_rate: float = 1.2e-4
     warmup: float = 0.06
     weight_decay: float = 0.01

@@ -14,7 +14,7 @@ _COLUMNS = """AUC with its 95 % interval (bootstrap), average precision, recall 
 threshold from validation texts (of the same set, or over all sets where the set is out of source). `any` is the largest score of
 the abusive labels. The baseline is TF-IDF with logistic regression on the same training cells."""
 _BUDGET = """Thresholds are the calibrated probabilities that at most 1 % (review) and 0.1 % (block) of harmless natural validation
-texts reach, but at least .3 and .8."""
+texts reach, but at least .3 and .8. The calibration error is that of a fit with two parameters on the validation texts it was fitted on."""
 _HEADINGS = (
     "slice",
     "label",
@@ -124,13 +124,17 @@ def _row(quality: Quality) -> str:
         quality.slice,
         quality.label,
         f"{quality.rows} ({quality.positives})",
-        f"{figures['auc']:.3f}",
+        _three(figures, "auc"),
         f"{low:.3f}–{high:.3f}",
-        f"{figures['average_precision']:.3f}",
-        f"{figures['recall_at_1pct']:.3f}",
-        f"{figures['macro_f1']:.3f}",
-        f"{peer['auc']:.3f}" if peer else "–",
-        f"{peer['average_precision']:.3f}" if peer else "–",
+        _three(figures, "average_precision"),
+        _three(figures, "recall_at_1pct"),
+        _three(figures, "macro_f1"),
+        _three(peer, "auc"),
+        _three(peer, "average_precision"),
         "yes" if quality.note.startswith("out of source") else "no",
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _three(figures: Mapping[str, float], name: str) -> str:
+    return f"{figures[name]:.3f}" if name in figures else "–"
