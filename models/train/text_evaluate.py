@@ -19,9 +19,10 @@ from models.metrics import auc, average_precision, best_threshold, bootstrap, ma
 from models.text import TextClassifier
 from models.train.text_augment import WORD_DISGUISES
 from models.train.text_data import TextTable
+from models.train.text_families import FAMILIES
 from models.train.text_slices import ABUSIVE, SLICES, Slice, SliceSpec, read
 from models.train.text_sources import HEADS
-from models.train.text_templates import FAMILIES, sentences
+from models.train.text_templates import sentences
 
 log = logging.getLogger(__name__)
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]

@@ -17,6 +17,7 @@ from models.train import text_templates
 from models.train.text_augment import WORD_DISGUISES, disguise, swap_identities
 from models.train.text_config import ConfigError, TextConfig
 from models.train.text_data import TextTable, balance, held_out, key, weak_cells
+from models.train.text_families import FAMILIES
 from models.train.text_sources import HEADS, SOURCES, Cell
 from schemas.labels import MESSAGE_LABELS
 
@@ -63,7 +64,7 @@ def test_templates_of_different_splits_share_no_wording() -> None:
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["valid"]
     assert all("{" not in text for split in texts.values() for text in split)
-    for family in text_templates.FAMILIES:
+    for family in FAMILIES:
         assert {text_templates.split_of(index) for index in range(len(family.templates))} == {"train", "valid", "test"}
         assert set(family.decides) <= set(HEADS)
 
