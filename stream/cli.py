@@ -14,6 +14,7 @@ from stream.commands import contracts, history, records, service
 from stream.commands.bench import bench_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
+from stream.commands.training import evaluate_app, train_app
 from stream.errors import StreamError
 
 app = typer.Typer(
@@ -31,6 +32,8 @@ app.add_typer(models_app, name="models")
 policy_app.command()(history.fit)
 policy_app.command()(history.diff)
 app.add_typer(policy_app, name="policy")
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 
 
