@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["message", "transaction", "passthrough"]
@@ -71,11 +72,20 @@ class Meter:
         """What `events` took since `begin`."""
         now_s, used_s = time.perf_counter(), cpu_s()
         assert self._began is not None, "nothing was begun"
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return Drained(events=events, seconds=now_s - self._began[0], cpu_s=used_s - self._began[1], rss_mb=peak_mb)
+        return Drained(events=events, seconds=now_s - self._began[0], cpu_s=used_s - self._began[1], rss_mb=peak_mb())
 
 
 def cpu_s() -> float:
     """CPU seconds of this process so far, user and system."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def peak_mb() -> float:
+    """The most memory that this process held, in MB."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # getrusage would count what the parent held when it forked.
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
