@@ -36,10 +36,14 @@ def test_texts_of_the_data_sets_are_of_their_test_parts(data_dir: Path) -> None:
 
 
 @with_bundle
-def test_the_contenders_score_the_same_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("peer", [False, pytest.param(True, marks=[pytest.mark.train, pytest.mark.slow])])
+def test_the_contenders_score_the_same_texts(peer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if peer and not transformers_pipeline.available():
+        pytest.skip("the extra train is not installed")
     monkeypatch.delenv("FLAGSTREAM_DATA", raising=False)
+    monkeypatch.setattr(transformers_pipeline, "available", lambda: peer)
     figures = run_text(texts=60, rounds=1)
     assert figures.keys() >= {"texts_per_s", "hf_texts_per_s", "ratio_hf", "ceiling_texts_per_s", "efficiency", "tokens_mean", "model", "cores"}
     assert figures["cores"] == 1
     assert figures["texts_per_s"] > 0
-    assert (figures["hf_texts_per_s"] is not None) == transformers_pipeline.available()
+    assert (figures["hf_texts_per_s"] is not None) == (figures["ratio_hf"] is not None) == peer
