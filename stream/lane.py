@@ -30,6 +30,7 @@ from schemas.codec import Position, RawRecord
 if TYPE_CHECKING:
     import faust
     from aiokafka.structs import ConsumerRecord
+    from faust.tables.recovery import Recovery
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,8 @@ MAX_QUEUED = 8_000
 IDLE_POLL_S = 1.0
 PAUSED_POLL_S = 0.05
 """How long a fetch may wait while a partition of some lane is paused, so that it comes back soon after it is resumed."""
+
+RECOVERY_RESTART_S = 5.0
 
 Restore = Callable[[TP, "list[ConsumerRecord[bytes, bytes]]"], None]
 """Takes a fetch of a changelog topic."""
@@ -216,10 +219,29 @@ class LaneConsumer(driver.Consumer):
         self.new_epoch()
         await super().on_partitions_revoked(revoked)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Take over partitions: their state is to be restored first."""
+        # Faust forgets that the recovery before this one ended only every 5 seconds. Two rebalances in a shorter time, and
+        # the second would be over at once, with partitions that start from nothing.
+        self._recovery.signal_recovery_end.clear()
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def perform_seek(self) -> None:
-        """Seek to the committed offsets, as Faust does after a rebalance."""
+        """Seek to the committed offsets, which Faust asks for when it holds that a rebalance and its recovery are over."""
+        if self.restores and self._recovery.need_recovery():
+            # It is mistaken: the end of a recovery may be signalled while the changelogs' ends are still being asked for.
+            log.warning("state.incomplete", left=sum(self._recovery.active_remaining().values()))
+            self._recovery.signal_recovery_end.clear()
+            self._recovery.signal_recovery_start.set()
+            # Faust cancels this as soon as it sees the signal, and recovers once more.
+            await asyncio.sleep(RECOVERY_RESTART_S)
+            return
         await super().perform_seek()
         self.new_epoch()
+
+    @property
+    def _recovery(self) -> Recovery:
+        return self.app.tables.recovery  # type: ignore[attr-defined, no-any-return]  # faust types the interface
 
     async def wait_empty(self) -> None:
         """Finish the batches in hand (bounded) and commit: what Faust calls when it stops."""
@@ -247,10 +269,9 @@ class LaneConsumer(driver.Consumer):
                 await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
             else:
                 await self.seek(tp, offset)
-        recovery = self.app.tables.recovery  # type: ignore[attr-defined]  # faust types the interface
-        if recovery.in_recovery:
-            for tp in recovery.active_tps:
-                await self.seek(tp, max(recovery.active_offsets[tp] or 0, 0))
+        if self._recovery.in_recovery:
+            for tp in self._recovery.active_tps:
+                await self.seek(tp, max(self._recovery.active_offsets[tp] or 0, 0))
 
     # Fetching.
 

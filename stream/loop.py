@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
 from agents.isolation import dead_letter
 from agents.protocol import Agent, Outcome
 from schemas.codec import RawRecord
-from schemas.flag import Flag, Timing
+from schemas.flag import Flag
 from stream import metrics
-from stream.delivery import Delivery
+from stream.delivery import Delivery, untimed
 from stream.errors import StateError
 from stream.lane import Batch, Lane
 from stream.state import StateTable
@@ -22,6 +24,13 @@ from stream.state import StateTable
 log = structlog.get_logger(__name__)
 
 STUCK_PAUSE_S = 1.0
+
+
+class Judged(NamedTuple):
+    """What a batch causes, and the timing of each flag in it as JSON (empty: not known)."""
+
+    outcome: Outcome
+    timing: Callable[[Flag], bytes]
 
 
 class AgentLoop:
@@ -41,14 +50,14 @@ class AgentLoop:
         """Work until cancelled. A batch that cannot be finished is not acknowledged, and is delivered again."""
         settling: asyncio.Task[None] | None = None
         async for batch in self._lane.batches(self._max_batch):
-            outcome = await self._outcome(batch)
+            judged = await self._outcome(batch)
             if settling is not None:
                 await settling
-            settling = asyncio.create_task(self._settle(batch, outcome))
-            if self._table is not None or outcome is None:
+            settling = asyncio.create_task(self._settle(batch, judged))
+            if self._table is not None or judged is None:
                 await settling
 
-    async def _outcome(self, batch: Batch) -> Outcome | None:
+    async def _outcome(self, batch: Batch) -> Judged | None:
         """What the batch causes; None when the agent raised on it."""
         try:
             return await self._judge(batch.records)
@@ -56,13 +65,13 @@ class AgentLoop:
             log.exception("agent.raised", topic=self._agent.topic, records=len(batch.records))
             return None
 
-    async def _settle(self, batch: Batch, outcome: Outcome | None) -> None:
+    async def _settle(self, batch: Batch, judged: Judged | None) -> None:
         """Make what the batch caused durable, then acknowledge it."""
         try:
-            if outcome is None:
+            if judged is None:
                 done = await self._one_by_one(batch)
             else:
-                done = await self._finish(outcome, batch.records, batch)
+                done = await self._finish(judged, batch.records, batch)
             if not (done and batch.ack()):
                 metrics.STALE.labels(self._agent.topic).inc()
         except Exception:
@@ -81,25 +90,26 @@ class AgentLoop:
                 return False
         return True
 
-    async def _judge(self, records: Sequence[RawRecord]) -> Outcome:
+    async def _judge(self, records: Sequence[RawRecord]) -> Judged:
         started_s = time.time()
         outcome = await asyncio.to_thread(self._agent.handle, records, at=datetime.now(UTC))
         scored_s = time.time()
         metrics.SCORE.labels(self._agent.topic).observe(scored_s - started_s)
-        return _timed(outcome, records, started_s, scored_s)
+        return Judged(outcome, timing(records, started_s, scored_s) if outcome.flags else untimed)
 
-    async def _judge_alone(self, raw: RawRecord) -> Outcome:
+    async def _judge_alone(self, raw: RawRecord) -> Judged:
         try:
             return await self._judge([raw])
         except StateError:
             raise
         except Exception as error:  # noqa: BLE001 (a bug of ours must not stop the stream or lose the record)
             letter = dead_letter(raw, error_class=type(error).__name__, error_text="cannot be judged", at=datetime.now(UTC))
-            return Outcome(dead_letters=[letter])
+            return Judged(Outcome(dead_letters=[letter]), untimed)
 
-    async def _finish(self, outcome: Outcome, records: Sequence[RawRecord], batch: Batch) -> bool:
+    async def _finish(self, judged: Judged, records: Sequence[RawRecord], batch: Batch) -> bool:
         """Publish, then store; False when the batch became stale meanwhile."""
-        if not await self._delivery.publish(outcome, stale=lambda: batch.stale):
+        outcome = judged.outcome
+        if not await self._delivery.publish(outcome, timing=judged.timing, stale=lambda: batch.stale):
             return False
         if self._table is not None and not await self._table.flush(outcome.state, self._delivery, stale=lambda: batch.stale):
             return False
@@ -114,26 +124,22 @@ class AgentLoop:
         metrics.DEAD_LETTERS.labels(topic).inc(len(outcome.dead_letters))
         metrics.QUEUED.labels(topic).set(self._lane.queued)
         metrics.LATENCY.labels(topic).observe(max(0.0, time.time() - records[0].timestamp_ms / 1000))
-        for flag in outcome.flags:
-            metrics.FLAGS.labels(flag.labels[0].name, flag.decision).inc()
+        for (label, decision), count in Counter((flag.labels[0].name, flag.decision) for flag in outcome.flags).items():
+            metrics.FLAGS.labels(label, decision).inc(count)
 
 
-def _timed(outcome: Outcome, records: Sequence[RawRecord], started_s: float, scored_s: float) -> Outcome:
-    """`outcome` with the timing of each flag, which only the driver knows."""
-    if not outcome.flags:
-        return outcome
-    appended_ms = {raw.at: raw.timestamp_ms for raw in records}
-    score_ms = round((scored_s - started_s) * 1000, 3)
-    now_s = time.time()
+def timing(records: Sequence[RawRecord], started_s: float, scored_s: float) -> Callable[[Flag], bytes]:
+    """The timing of each flag of a batch, which only the driver knows, as the JSON of a `Timing`: a copy of every flag to
+    put a validated object into would cost as much as publishing it."""
+    appended_ms = {(raw.at.partition, raw.at.offset): raw.timestamp_ms for raw in records}
+    score_ms = max(0.0, (scored_s - started_s) * 1000)
+    started_ms, now_ms = started_s * 1000, time.time() * 1000
 
-    def timed(flag: Flag) -> Flag:
+    def of(flag: Flag) -> bytes:
         event = flag.event
-        at_s = appended_ms[event.topic, event.partition, event.offset] / 1000  # type: ignore[index]  # equal to a Position
-        timing = Timing(
-            queue_ms=max(0.0, round((started_s - at_s) * 1000, 3)),
-            score_ms=max(0.0, score_ms),
-            total_ms=max(0.0, round((now_s - at_s) * 1000, 3)),
+        at_ms = appended_ms[event.partition, event.offset]
+        return b'{"queue_ms":%.3f,"score_ms":%.3f,"total_ms":%.3f}' % (
+            max(0.0, started_ms - at_ms), score_ms, max(0.0, now_ms - at_ms),
         )
-        return flag.model_copy(update={"timing": timing})
 
-    return Outcome([timed(flag) for flag in outcome.flags], outcome.dead_letters, outcome.state, outcome.redelivered)
+    return of

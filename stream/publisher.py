@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.partitioner import murmur2
 
 from stream.clients import aiokafka_options
 from stream.settings import Settings
@@ -16,7 +18,10 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """A dead letter holds its record in base64, so it can outgrow the largest record that the broker took in."""
 MAX_BATCH_BYTES = 512 * 1024
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = list[tuple[str, bytes]]
+"""A list, because that is what the client's encoder takes."""
+NO_HEADERS: Headers = []
+KEPT_HASHES = 65_536
 
 
 class Outgoing(NamedTuple):
@@ -25,7 +30,7 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers = NO_HEADERS
     partition: int | None = None
 
 
@@ -36,6 +41,14 @@ class Placed(NamedTuple):
     partition: int
     base: int
     records: int
+
+
+@lru_cache(maxsize=KEPT_HASHES)
+def key_hash(key: bytes) -> int:
+    """The hash of a key that all Kafka clients share, not negative. It is pure Python and costs more than appending the
+    record, and the same entities come again and again."""
+    found: int = murmur2(key) & 0x7FFFFFFF
+    return found
 
 
 def new_producer(settings: Settings) -> AIOKafkaProducer:
@@ -57,7 +70,6 @@ class Publisher:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
-        self._partitioner = DefaultPartitioner()
         self._partitions: dict[str, list[int]] = {}
 
     async def send(self, records: Iterable[Outgoing]) -> list[Placed]:
@@ -65,8 +77,15 @@ class Publisher:
         have been written."""
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
         for record in records:
-            partition = await self._partition(record) if record.partition is None else record.partition
-            by_partition.setdefault((record.topic, partition), []).append(record)
+            partition = record.partition
+            if partition is None:
+                partitions = self._partitions.get(record.topic) or await self._partitions_of(record.topic)
+                partition = random.choice(partitions) if record.key is None else partitions[key_hash(record.key) % len(partitions)]
+            many = by_partition.get((record.topic, partition))
+            if many is None:
+                by_partition[record.topic, partition] = [record]
+            else:
+                many.append(record)
         pending: list[asyncio.Future[Any]] = []
         runs: list[tuple[str, int, int]] = []
         for (topic, partition), many in by_partition.items():
@@ -84,23 +103,18 @@ class Publisher:
 
     def _build(self, records: list[Outgoing]) -> Iterable[Any]:
         builder = self._producer.create_batch()
-        for record in records:
-            if self._append(builder, record) is None:
+        append = builder.append
+        for _, key, value, headers, _ in records:
+            if append(timestamp=None, key=key, value=value, headers=headers) is None:
                 builder.close()
                 yield builder
                 builder = self._producer.create_batch()
+                append = builder.append
                 # The first record of a batch always fits, however large it is.
-                self._append(builder, record)
+                append(timestamp=None, key=key, value=value, headers=headers)
         builder.close()
         yield builder
 
-    @staticmethod
-    def _append(builder: Any, record: Outgoing) -> Any:  # noqa: ANN401 (aiokafka is untyped here)
-        return builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
-
-    async def _partition(self, record: Outgoing) -> int:
-        partitions = self._partitions.get(record.topic)
-        if partitions is None:
-            partitions = self._partitions[record.topic] = sorted(await self._producer.partitions_for(record.topic))
-        chosen: int = self._partitioner(record.key, partitions, partitions)
-        return chosen
+    async def _partitions_of(self, topic: str) -> list[int]:
+        self._partitions[topic] = found = sorted(await self._producer.partitions_for(topic))
+        return found

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from agents.protocol import Agent, State
 from schemas.labels import Kind
-from stream import load, topics
+from stream import collector, load, topics
 from stream.app import HISTORIES, Registration, build_app
 from stream.errors import BrokerError, StreamError, UsageError
 from stream.publisher import new_producer
@@ -62,6 +62,7 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
     HTTP server. Raises `StreamError` when it cannot start or the Kafka client gives up; nothing is lost then either."""
     broker = settings.need_broker()
     registered = registrations(settings, agents)
+    collector.spare()
     partitions = await asyncio.to_thread(_prepare_topics, settings, registered)
     producer = new_producer(settings)
     try:

@@ -166,7 +166,7 @@ def test_a_reason_is_given_where_it_holds(code: str) -> None:
 def test_reasons_are_total_and_few(features: dict[str, float]) -> None:
     for reason in reasons_of(features):
         assert reason.code in REASON_CODES
-        assert len(reason.text) < 120
+        assert len(reason.text) < 160
 
 
 def test_what_is_not_known_gives_no_reason() -> None:

@@ -24,7 +24,8 @@ def _account(stage: Stage) -> tuple[int, int]:
     flags, letters, state = stage.expected()
     published = Counter(flag.id for flag in stage.flags())
     missing, unknown = flags.keys() - published.keys(), published.keys() - flags.keys()
-    assert not missing, f"{len(missing)} of {len(flags)} flags lost"
+    where = sorted((flags[one].kind, flags[one].event.partition, flags[one].event.offset) for one in missing)
+    assert not missing, f"{len(missing)} of {len(flags)} flags lost: {where}; unknown: {len(unknown)}"
     assert not unknown, f"{len(unknown)} flags that an undisturbed run would not publish"
     by_id = {flag.id: flag.labels for flag in flags.values()}
     assert all(flag.labels == by_id[flag.id] for flag in stage.flags())

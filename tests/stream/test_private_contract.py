@@ -22,10 +22,10 @@ TOUCHED: dict[object, tuple[str, ...]] = {
     consumer.Consumer: (
         "_filter_tps_with_pending_acks", "_new_offset", "_should_commit", "_drain_messages", "_wait_next_records", "_add_gap",
         "_get_active_partitions", "_to_message", "_new_topicpartition", "on_partitions_revoked", "perform_seek", "wait_empty",
-        "commit_and_end_transactions", "on_buffer_full", "on_buffer_drop", "stop_flow", "seek",
+        "on_partitions_assigned", "commit_and_end_transactions", "on_buffer_full", "on_buffer_drop", "stop_flow", "seek",
     ),
     driver.AIOKafkaConsumerThread: ("seek_to_beginning",),
-    Recovery: ("_set_recovery_ended", "need_recovery"),
+    Recovery: ("_set_recovery_ended", "need_recovery", "active_remaining"),
     Collection: ("_new_store",),
     memory.Store: ("persisted_offset", "on_rebalance", "on_recovery_completed"),
     rocksdb.Store: ("_db_for_partition", "_visible_items"),
@@ -49,6 +49,7 @@ def test_instance_attributes_are_set_where_they_were() -> None:
     for name in ("_committed_offset", "_read_offset", "_buffered_partitions", "can_resume_flow", "suspend_flow", "flow_active"):
         assert f"self.{name}" in source, name
     assert "signal_recovery_end" in inspect.getsource(Recovery)
+    assert "signal_recovery_start in wait_result.done" in inspect.getsource(Recovery._wait)
     assert rocksdb.Store.offset_key == b"__faust\0offset__"
 
 

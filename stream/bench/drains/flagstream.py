@@ -14,7 +14,7 @@ import faust
 from agents.protocol import Agent, Outcome
 from schemas.codec import RawRecord
 from schemas.labels import Kind
-from stream import topics
+from stream import collector, topics
 from stream.app import HISTORIES, Registration, build_app
 from stream.bench.job import TOPICS, Drained, Job, Meter
 from stream.bench.passthrough import PassthroughAgent
@@ -77,6 +77,7 @@ def settings_of(job: Job) -> Settings:
 async def drain_with(registered: Registration, job: Job, settings: Settings) -> Drained:
     """Drain with the agent of `registered`, until every record of the backlog is acknowledged."""
     meter = Meter()
+    collector.spare()
     build = registered.build
     clocked = replace(registered, build=lambda state: Clocked(build(state), meter))
     partitions = topics.partition_counts(settings)
