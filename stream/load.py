@@ -20,6 +20,8 @@ from stream.settings import Settings
 
 DEFAULT_POLICY = Path(__file__).parent.parent / "agents" / "default_policy.toml"
 BUNDLES: dict[Kind, str] = {"message": "moderation", "transaction": "fraud"}
+TERMINAL_BUNDLE = "fraud-terminal"
+"""For where verdicts are known: the terminal's side needs them."""
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -33,10 +35,10 @@ def load_policy(settings: Settings) -> Policy:
         raise UsageError(f"policy {error}") from error
 
 
-def load_bundle(settings: Settings, kind: Kind) -> Bundle:
-    """The bundle for a kind of event. Raises `UsageError`."""
+def load_bundle(settings: Settings, kind: Kind, *, name: str | None = None) -> Bundle:
+    """The bundle for a kind of event, or the one of that `name`. Raises `UsageError`."""
     try:
-        return Bundle.open((settings.models or ARTIFACTS) / BUNDLES[kind])
+        return Bundle.open((settings.models or ARTIFACTS) / (name or BUNDLES[kind]))
     except ModelError as error:
         raise UsageError(f"model {error}") from error
 
@@ -55,9 +57,11 @@ def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live")
     return ModerationAgent(model, policy, provenance, tier=bundle.card.name, mode=mode)
 
 
-def fraud_model(settings: Settings) -> tuple[Bundle, FraudClassifier]:
-    """The fraud classifier and its bundle. Raises `UsageError` when it cannot be used."""
-    bundle = load_bundle(settings, "transaction")
+def fraud_model(settings: Settings, *, terminals: bool = False) -> tuple[Bundle, FraudClassifier]:
+    """The fraud classifier and its bundle: with `terminals`, where the folder has one, that which looks at the terminal's side
+    too. Raises `UsageError` when it cannot be used."""
+    both = terminals and ((settings.models or ARTIFACTS) / TERMINAL_BUNDLE).is_dir()
+    bundle = load_bundle(settings, "transaction", name=TERMINAL_BUNDLE if both else None)
     try:
         return bundle, FraudClassifier.load(bundle)
     except ModelError as error:
