@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 
 import structlog
 
@@ -15,6 +16,13 @@ QUIET = {
 }
 """Libraries whose lines would drown ours, and the least severe that is kept unless the level is debug. The Kafka clients
 log each attempt to connect as an error; what comes of it is said once, by us."""
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """One line for a client's thread that ends badly, which it may when the broker goes away while we stop."""
+    log = structlog.get_logger(__name__)
+    log.warning("thread.failed", error=failure.exc_type.__name__)
+    log.debug("thread.failed", exc_info=failure.exc_value)
 
 
 def configure(settings: Settings) -> None:
@@ -40,6 +48,7 @@ def configure(settings: Settings) -> None:
             foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
+    threading.excepthook = _thread_failed
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
