@@ -182,6 +182,8 @@ class LaneConsumer(driver.Consumer):
         self.done: dict[TP, int] = {}
         self._next: dict[TP, int] = {}
         self._rewind_due = False
+        self._settled = False
+        """Input may be taken: partitions are assigned, their state is restored, and their positions are the committed ones."""
         self._resumed = asyncio.Event()
 
     # Commit: the acknowledged end of a partition is all there is to know.
@@ -212,6 +214,7 @@ class LaneConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish the batches in hand (bounded), commit them, then let go."""
+        self._settled = False
         self.stop_flow()
         await self._finish_in_hand(self.app.conf.broker_rebalance_timeout * 0.5)
         if revoked and not self.should_stop:
@@ -223,6 +226,7 @@ class LaneConsumer(driver.Consumer):
         """Take over partitions: their state is to be restored first."""
         # Faust forgets that the recovery before this one ended only every 5 seconds. Two rebalances in a shorter time, and
         # the second would be over at once, with partitions that start from nothing.
+        self._settled = False
         self._recovery.signal_recovery_end.clear()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -237,7 +241,12 @@ class LaneConsumer(driver.Consumer):
             await asyncio.sleep(RECOVERY_RESTART_S)
             return
         await super().perform_seek()
+        # Partitions that nothing was committed of keep their position, which may have moved on since they were assigned.
+        fresh = [tp for tp in self.assignment() if tp.topic in self.lanes and self._committed_offset[tp] is None]
+        if fresh:
+            await self._thread.seek_to_beginning(*(self._new_topicpartition(tp.topic, tp.partition) for tp in fresh))
         self.new_epoch()
+        self._settled = True
 
     @property
     def _recovery(self) -> Recovery:
@@ -326,6 +335,9 @@ class LaneConsumer(driver.Consumer):
                 await self._deliver_slowly(tp, records, epoch)
 
     def _put(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        if not self._settled:
+            # Faust resumes the input before it has sought it; what is fetched in between comes again after the seek.
+            return
         expected = self._next.get(tp) or self._committed_offset[tp] or 0
         if records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]

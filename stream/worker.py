@@ -122,6 +122,10 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
     finally:
         stalled.cancel()
         await _stop(app, starting)
+    if stopping.is_set():
+        # What a client says while it is being stopped, in the middle of a rebalance perhaps, is no failure: what it had not
+        # committed is delivered again.
+        return
     if stalled.done() and not stalled.cancelled():
         raise StreamError("there are records to read, but the Kafka client has stopped fetching; start the worker again, nothing is lost")
     if app.crashed or (starting.done() and not starting.cancelled() and starting.exception() is not None):
