@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,22 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def logging_restored() -> Iterator[None]:
+    """A command sets up logging for its process, here the tests': taken back, for its stream closes with the test. The brokers
+    of other tests run on in this process: they are silent meanwhile, since they are no part of the command."""
+    root, broker = logging.getLogger(), logging.getLogger("stream.embedded")
+    handlers, level, hook = root.handlers[:], root.level, threading.excepthook
+    broker.setLevel(logging.CRITICAL + 1)
+    yield
+    root.handlers[:], threading.excepthook = handlers, hook
+    root.setLevel(level)
+    broker.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_restored: None, tmp_path: Path
+) -> Run:
     """Runs the command line in an empty folder; exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLAGSTREAM_DEBUG", "")
