@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from agents.identity import dead_letter_id
 from schemas.codec import RawRecord
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import DeadLetter, Header, retries_of
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,6 +29,7 @@ def isolate(work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[
 
 def dead_letter(raw: RawRecord, *, error_class: str, error_text: str, at: datetime) -> DeadLetter:
     """`raw` whole, with what was wrong with it."""
+    headers = tuple(Header(name=name, value=_base64(value)) for name, value in raw.headers)
     return DeadLetter(
         id=dead_letter_id(raw.at),
         topic=raw.at.topic,
@@ -36,8 +37,10 @@ def dead_letter(raw: RawRecord, *, error_class: str, error_text: str, at: dateti
         offset=raw.at.offset,
         key=_base64(raw.key),
         value=_base64(raw.value),
+        headers=headers,
         error_class=error_class,
         error_text=error_text,
+        attempt=1 + retries_of(raw.headers),
         first_seen=at,
     )
 

@@ -21,13 +21,19 @@ class Position(NamedTuple):
     offset: int
 
 
+RawHeaders = tuple[tuple[str, bytes | None], ...]
+"""Kafka headers in their order; names may repeat."""
+
+
 class RawRecord(NamedTuple):
-    """A record as the broker gave it; `timestamp_ms` is its append or create time in epoch milliseconds."""
+    """A record as the broker gave it; `timestamp_ms` is its append or create time in epoch milliseconds. `headers` are there
+    where the driver reads them, which the worker does: a dead letter keeps them."""
 
     at: Position
     key: bytes | None
     value: bytes | None
     timestamp_ms: int
+    headers: RawHeaders = ()
 
     def __repr__(self) -> str:
         """The position alone, so that no log line or traceback can carry a text or an account."""

@@ -62,10 +62,10 @@ def dead_letter_record(letter: DeadLetter, topic: str) -> Outgoing:
 
 
 def without_value(letter: DeadLetter) -> DeadLetter:
-    """The letter of a record too large to be copied: its digest and position remain."""
+    """The letter of a record too large to be copied: its digest and position remain, neither its value nor its headers."""
     value = letter.value or b""
     note = f"{letter.error_text}; value of {len(value)} bytes left out, SHA-256 {hashlib.sha256(value).hexdigest()}"
-    return letter.model_copy(update={"value": None, "error_text": note})
+    return letter.model_copy(update={"value": None, "headers": (), "error_text": note})
 
 
 def untimed(_: Flag) -> bytes:

@@ -68,7 +68,8 @@ class Batch:
         self._ends[tp] = records[-1].offset + 1
         topic, partition = self._lane.topic, tp.partition
         self.records.extend(
-            RawRecord(Position(topic, partition, record.offset), record.key, record.value, record.timestamp) for record in records
+            RawRecord(Position(topic, partition, record.offset), record.key, record.value, record.timestamp, record.headers)
+            for record in records
         )
 
     @property
