@@ -31,9 +31,9 @@ def flag_id(
     )
 
 
-def dead_letter_id(at: Position) -> str:
-    """32 hex digits of SHA-256 over the record's position."""
-    return _digest("dead-letter", at.topic, str(at.partition), str(at.offset))
+def dead_letter_id(at: Position, *, sink: str | None = None) -> str:
+    """32 hex digits of SHA-256 over the record's position and, where one of several sinks did not take it, that sink."""
+    return _digest("dead-letter", at.topic, str(at.partition), str(at.offset), *(() if sink is None else (sink,)))
 
 
 def _digest(*parts: str) -> str:

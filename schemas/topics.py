@@ -33,6 +33,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name="flags", key="entity of the event", payload=Flag, direction="out", retention_ms=30 * DAY_MS),
     Topic(name="verdicts", key="event_id", payload=Verdict, direction="in", retention_ms=365 * DAY_MS),
     Topic(name="dead-letters", key="key of the record", payload=DeadLetter, direction="out", retention_ms=30 * DAY_MS),
+    Topic(name="action-retries", key="entity of the event", payload=Flag, direction="in", retention_ms=7 * DAY_MS),
 )
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

@@ -23,6 +23,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "verdicts": {"id": "v", "event_id": "e", "label": "spam", "outcome": "confirmed", "source": "s", "occurred_at": 0},
     "dead-letters": {"id": "d", "topic": "t", "partition": 0, "offset": 0, "error_class": "E", "error_text": "t", "first_seen": 0},
 }  # fmt: skip
+SAMPLES["action-retries"] = SAMPLES["flags"]
 CASES = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
 

@@ -52,6 +52,7 @@ def test_every_topic_is_a_channel_with_an_operation_seen_from_us() -> None:
     assert actions == {
         "#/channels/messages": "receive", "#/channels/transactions": "receive", "#/channels/verdicts": "receive",
         "#/channels/flags": "send", "#/channels/deadLetters": "send",
+        "#/channels/actionRetries": "receive",
     }  # fmt: skip
 
 
