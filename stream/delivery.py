@@ -17,7 +17,8 @@ from schemas.codec import encode
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
 from stream.names import Names
-from stream.publisher import Headers, Outgoing, Placed, Publisher
+from stream.publisher import Placed, Publisher
+from stream.record_batch import Headers, Outgoing
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,8 @@ from stream.delivery import cloud_event
 from stream.errors import BrokerError, UsageError
 from stream.mapping import Completion, FieldMap, MappingError
 from stream.names import Names
-from stream.publisher import Outgoing, Publisher, new_producer
+from stream.publisher import Publisher, new_producer
+from stream.record_batch import Outgoing
 from stream.rows import Row, read
 from stream.settings import Settings
 

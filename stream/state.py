@@ -19,7 +19,7 @@ from agents.applied import applied
 from agents.protocol import StateKey
 from stream.delivery import Delivery
 from stream.errors import StateError
-from stream.publisher import Outgoing
+from stream.record_batch import Outgoing
 from stream.stores import new_store
 
 if TYPE_CHECKING:

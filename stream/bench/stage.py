@@ -20,7 +20,8 @@ from stream import topics
 from stream.bench.corpus import KeyedValue
 from stream.names import Names
 from stream.processes import running
-from stream.publisher import Outgoing, Publisher
+from stream.publisher import Publisher
+from stream.record_batch import Outgoing
 from stream.settings import Settings
 
 FILL_BATCH = 4_000

@@ -20,7 +20,8 @@ from stream import topics
 from stream.delivery import Delivery
 from stream.embedded import EmbeddedBroker, ErrorCode, running_broker
 from stream.names import Names
-from stream.publisher import Outgoing, Publisher, new_producer
+from stream.publisher import Publisher, new_producer
+from stream.record_batch import Outgoing
 from stream.settings import Settings
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.stores import memory, rocksdb
 from faust.tables.base import Collection
 from faust.tables.recovery import Recovery
@@ -29,6 +30,7 @@ TOUCHED: dict[object, tuple[str, ...]] = {
     Collection: ("_new_store",),
     memory.Store: ("persisted_offset", "on_rebalance", "on_recovery_completed"),
     rocksdb.Store: ("_db_for_partition", "_visible_items"),
+    BatchBuilder: ("_build", "record_count"),
 }
 
 
@@ -65,6 +67,11 @@ def test_faust_still_seeks_to_the_committed_offsets_after_every_rebalance() -> N
 
 def test_the_fetcher_still_runs_the_overridden_drain() -> None:
     assert "_drain_messages" in inspect.getsource(consumer.Fetcher)
+
+
+def test_the_producer_still_takes_a_batch_by_the_overridden_steps() -> None:
+    assert "_builder" in inspect.getsource(BatchBuilder.__init__)
+    assert "self._builder._build()" in inspect.getsource(MessageBatch.get_data_buffer)
 
 
 def test_stopping_still_waits_for_the_batch_in_hand() -> None:
