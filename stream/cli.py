@@ -12,6 +12,7 @@ import typer
 
 from stream.commands import contracts, history, records, service
 from stream.commands.bench import bench_app
+from stream.commands.dead_letters import dead_letters_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
 from stream.commands.training import evaluate_app, train_app
@@ -28,6 +29,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(service.topics_app, name="topics")
+app.add_typer(dead_letters_app, name="dead-letters")
 app.add_typer(models_app, name="models")
 policy_app.command()(history.fit)
 policy_app.command()(history.diff)

@@ -54,7 +54,7 @@ class TopicSource:
                     consumer.seek(place, min(part.end, max(consumer.beginning_offsets([place])[place], consumer.position(place) + 1)))
                     continue
                 records = [
-                    RawRecord(Position(self.topic, part.number, one.offset), one.key, one.value, one.timestamp)
+                    RawRecord(Position(self.topic, part.number, one.offset), one.key, one.value, one.timestamp, tuple(one.headers))
                     for one in fetched if one.offset < part.end
                 ]
                 if records:

@@ -30,7 +30,7 @@ def _commands(group: Any, before: str = "flagstream") -> Iterator[str]:
 def test_every_command_is_documented_and_every_documented_one_is_there() -> None:
     there = set(_commands(typer.main.get_command(cli.app)))
     table = OPERATIONS.split("## Commands")[1]
-    assert set(re.findall(r"`(flagstream [a-z]+(?: [a-z]+)?)`", table)) == there
+    assert set(re.findall(r"`(flagstream [a-z-]+(?: [a-z]+)?)`", table)) == there
 
 
 def test_every_setting_is_documented_and_every_documented_one_is_there() -> None:

@@ -3,57 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from models.bundle import ARTIFACTS
-from stream import cli
 from stream.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def logging_restored() -> Iterator[None]:
-    """A command sets up logging for its process, here the tests': taken back, for its stream closes with the test. The brokers
-    of other tests run on in this process: they are silent meanwhile, since they are no part of the command."""
-    root, broker = logging.getLogger(), logging.getLogger("stream.embedded")
-    handlers, level, hook = root.handlers[:], root.level, threading.excepthook
-    broker.setLevel(logging.CRITICAL + 1)
-    yield
-    root.handlers[:], threading.excepthook = handlers, hook
-    root.setLevel(level)
-    broker.setLevel(logging.NOTSET)
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging_restored: None, tmp_path: Path
-) -> Run:
-    """Runs the command line in an empty folder; exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FLAGSTREAM_DEBUG", "")
-
-    def command(*arguments: str, **environ: str) -> tuple[int, str, str]:
-        for name, value in environ.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["flagstream", *arguments])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return command
 
 
 def _one_line(error: str) -> str:

@@ -1,0 +1,1 @@
+"""Dead letters looked at, and sent again once what was wrong with them is put right."""
