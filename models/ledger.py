@@ -22,13 +22,15 @@ from typing import NamedTuple
 from models.entry import Entry, key64
 from models.features import Vector
 from models.history import EMPTY, History, KnownFraud
-from models.terminal import Terminal
+from models.standing import CLEARED, FRAUD, UNSEEN, VISIT, News, Standing
+from models.terminal import closed_hour, oddity
 from models.view import View
 from schemas.transaction import Transaction
 from schemas.verdict import Verdict
 
 LABEL = "fraud"
-_NEW = Terminal()
+POSITIVE = frozenset({"fraud", "confirmed"})
+"""Outcomes of a verdict that say so."""
 
 
 class _Seen(NamedTuple):
@@ -40,13 +42,15 @@ class _Seen(NamedTuple):
 class Ledger:
     """Feed it transactions and verdicts in the order of their times; `row` gives a transaction's features.
 
-    With `terminals=False` the terminal side is not known, and its features are NaN: so it must be where no verdicts come in,
-    or every terminal would seem proven clean. Keeps the id of every transaction."""
+    Terminals are known from the first closed hour on in which there was a verdict: where none comes in every terminal would seem
+    proven clean. With `terminals=False` they are never known; what is not known is NaN. Keeps the id of every transaction."""
 
     def __init__(self, vector: Vector, *, terminals: bool = True) -> None:
         self._vector = vector
         self._cards: dict[str, History] = {}
-        self._terminals: dict[str, Terminal] | None = {} if terminals else None
+        self._terminals: dict[str, Standing] | None = {} if terminals else None
+        self._first_ms: int | None = None
+        """When the first verdict on fraud was known."""
         self._seen: dict[int, _Seen] = {}
 
     def see(self, tx: Transaction) -> list[float]:
@@ -63,32 +67,36 @@ class Ledger:
         if verdict.label != LABEL:
             return False
         known_ms = int(verdict.occurred_at.timestamp() * 1000)
-        return self.judge(key64(verdict.event_id), known_ms=known_ms, fraud=verdict.outcome in ("fraud", "confirmed"))
+        return self.judge(key64(verdict.event_id), known_ms=known_ms, fraud=verdict.outcome in POSITIVE)
 
     def row(self, card: str, place: str | None, entry: Entry) -> list[float]:
         """The features of a transaction of `card` at `place`, given everything fed so far."""
-        terminals = self._terminals
-        terminal = None if terminals is None or place is None else terminals.get(place, _NEW)
-        return self._vector(self._cards.get(card, EMPTY), entry, terminal)
+        terminals, first_ms, closed_ms = self._terminals, self._first_ms, closed_hour(entry.at_ms)
+        if terminals is None or place is None or first_ms is None or first_ms > closed_ms:
+            return self._vector(self._cards.get(card, EMPTY), entry, None)
+        return self._vector(self._cards.get(card, EMPTY), entry, terminals.get(place, UNSEEN).at(closed_ms))
 
     def add(self, card: str, place: str | None, entry: Entry) -> None:
         """Fold a transaction in."""
         history = self._cards.get(card, EMPTY)
         if self._terminals is not None and place is not None:
-            usual = View(history, entry).median
-            self._terminals[place] = self._terminals.get(place, _NEW).add(entry, usual_minor=usual)
+            odd = oddity(entry.amount_minor / max(View(history, entry).median, 1.0))
+            news = News(entry.at_ms, VISIT, entry.at_ms, entry.id, entry.amount_minor, entry.currency, odd)
+            standing = self._terminals.get(place, UNSEEN)
+            self._terminals[place] = standing.hear(news, closed_ms=closed_hour(entry.at_ms))
         self._cards[card] = history.add(entry)
         self._seen[entry.id] = _Seen(card, place, entry.at_ms)
 
     def judge(self, tx: int, *, known_ms: int, fraud: bool) -> bool:
         """Fold a ruling on the transaction with the entry id `tx` in; False if that was never fed."""
+        self._first_ms = known_ms if self._first_ms is None else min(self._first_ms, known_ms)
         seen = self._seen.get(tx)
         if seen is None:
             return False
         self._cards[seen.card] = self._cards[seen.card].judge(KnownFraud(known_ms, seen.at_ms, tx), fraud=fraud)
         if self._terminals is not None and seen.place is not None:
-            terminal = self._terminals[seen.place]
-            self._terminals[seen.place] = terminal.judge(tx=tx, at_ms=seen.at_ms, known_ms=known_ms, fraud=fraud)
+            news = News(known_ms, FRAUD if fraud else CLEARED, seen.at_ms, tx, known_ms)
+            self._terminals[seen.place] = self._terminals[seen.place].hear(news, closed_ms=closed_hour(known_ms))
         return True
 
 

@@ -39,7 +39,11 @@ class Terminal(NamedTuple):
 
     def add(self, entry: Entry, *, usual_minor: float = NAN) -> Terminal:
         """This terminal with a transaction folded in, whose card's usual amount (median) is `usual_minor`, NaN if not known."""
-        past = self.past.add(entry._replace(land=oddity(entry.amount_minor / max(usual_minor, 1.0))), kept=KEPT_HERE)
+        return self.visited(entry._replace(place=NONE, land=oddity(entry.amount_minor / max(usual_minor, 1.0))))
+
+    def visited(self, entry: Entry) -> Terminal:
+        """The same for an entry whose `land` is the oddity of its amount, and which names no place."""
+        past = self.past.add(entry, kept=KEPT_HERE)
         return self if past is self.past else Terminal(past, self.frauds)
 
     def judge(self, *, tx: int, at_ms: int, known_ms: int, fraud: bool) -> Terminal:

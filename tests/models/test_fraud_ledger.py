@@ -36,6 +36,8 @@ def ruling(number: int, *, days: float, outcome: VerdictOutcome = "fraud", label
 
 def rows(events: list[Transaction | Verdict], names: list[str]) -> dict[str, list[float]]:
     ledger = Ledger(vector(names))
+    # Some other verdict, so that terminals are known from the start.
+    ledger.learn(ruling(-1, days=-1))
     found = {}
     for event in in_time_order([e for e in events if isinstance(e, Transaction)], [e for e in events if isinstance(e, Verdict)]):
         if isinstance(event, Verdict):
@@ -70,6 +72,7 @@ def test_verdicts_of_other_labels_or_unknown_transactions_change_nothing() -> No
 
 def test_tenants_do_not_share_cards_or_terminals() -> None:
     ledger = Ledger(vector(["card_count_7d", "terminal_count_7d"]))
+    ledger.learn(ruling(-1, days=-1))
     ledger.see(payment(1, days=0, tenant="north"))
     assert ledger.see(payment(2, days=1, tenant="south")) == [0, 0]
     assert ledger.see(payment(3, days=1, tenant="north")) == [1, 1]
@@ -79,6 +82,14 @@ def test_without_terminals_nothing_is_said_of_them() -> None:
     ledger = Ledger(vector(["terminal_count_7d", "terminal_streak"]), terminals=False)
     ledger.see(payment(1, days=0))
     assert all(isnan(value) for value in ledger.see(payment(2, days=1)))
+
+
+def test_terminals_are_not_known_before_the_first_verdict_whatever_it_is_on() -> None:
+    ledger = Ledger(vector(["terminal_count_7d"]))
+    ledger.see(payment(1, days=0))
+    assert isnan(ledger.see(payment(2, days=1))[0])
+    ledger.learn(ruling(99, days=1.5, outcome="legitimate"))
+    assert ledger.see(payment(3, days=2)) == [2]
 
 
 TERMINAL_SIDE = [name for name in FEATURES if name.startswith("terminal_")]
