@@ -33,8 +33,10 @@ class TextConfig:
     """Share of the texts that are disguised on the fly."""
     swapped: float = 0.1
     """Share of the texts whose identity terms are exchanged."""
-    templates: int = 24
-    """Fillings of each template."""
+    templates: int = 16
+    """Fillings of each wording of our own."""
+    template_share: float = 0.12
+    """Share of all drawn texts that are fillings of our own wordings."""
     threads: int = 2
     checkpoint_every: int = 500
     """Optimiser steps between checkpoints."""

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from models.normalise import normalise
 from models.train.text_config import TextConfig
+from models.train.text_families import Split
 from models.train.text_lexicon import CALL, EXPLICIT, PROMOTES, SEXUAL, STRONG, SUICIDAL, SWEARS, VIOLENT
 from models.train.text_sources import HEADS, SOURCES, Cell, Cells, Row, TextSource
-from models.train.text_templates import SLOTLESS, sentences
+from models.train.text_templates import sentences
 
 log = logging.getLogger(__name__)
 MAX_CHARS = 1_500
@@ -164,13 +165,16 @@ def load(data: Path, config: TextConfig) -> TextTable:
             meta.append((source.name, row["split"], source.share))
             kept += 1
         log.info("text.source %s: %d of %d texts kept", source.name, kept, len(frame))
-    for split, count in (("train", config.templates), ("valid", 8)):
-        for text, family in sentences(split=split, per_template=count, seed=config.seed):
-            decided = {head: Cell(target=float(value)) for head, value in family.decides.items()}
-            texts.append(normalise(text))
-            cells.append(decided)
-            # A wording without slots gives one sentence, where others give many.
-            meta.append((f"templates/{family.name}", split, 12.0 if family.name in SLOTLESS else 2.5))
+    drawn = sum(share for _, split, share in meta if split == "train")
+    own = drawn * config.template_share / (1 - config.template_share)
+    counts: tuple[tuple[Split, int], ...] = (("train", config.templates), ("valid", 8))
+    for split, count in counts:
+        filled = list(sentences(split=split, per_template=count, seed=config.seed))
+        each = own / sum(sentence.share for sentence in filled)
+        for sentence in filled:
+            texts.append(normalise(sentence.text))
+            cells.append({head: Cell(target=float(value)) for head, value in sentence.family.decides.items()})
+            meta.append((f"templates/{sentence.family.name}", split, each * sentence.share))
     targets, weights = _arrays(cells)
     return TextTable(
         texts=texts,

@@ -22,7 +22,7 @@ from models.train.text_data import TextTable
 from models.train.text_families import FAMILIES
 from models.train.text_slices import ABUSIVE, SLICES, Slice, SliceSpec, read
 from models.train.text_sources import HEADS
-from models.train.text_templates import sentences
+from models.train.text_templates import Sentence, sentences
 
 log = logging.getLogger(__name__)
 Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -157,16 +157,18 @@ def _on_words(change: Callable[[str, random.Random], str], seed: int) -> Callabl
 
 
 def hard_cases(bundle: Path, thresholds: Mapping[str, float], *, seed: int = 1) -> dict[str, tuple[float, int]]:
-    """For each family of templates, on wordings never trained on: the share judged rightly at `thresholds` and the number of sentences.
+    """For each family of templates, on wordings never trained on: the share judged rightly at `thresholds`, every wording weighing the
+    same, and the number of wordings.
 
     A harmless family is right when none of its decided labels is reached; a harmful one when one of its harms is."""
     own = classifier(Bundle.open(bundle))
-    texts: dict[str, list[str]] = {}
-    for text, family in sentences(split="test", per_template=20, seed=seed):
-        texts.setdefault(family.name, []).append(text)
+    filled: dict[str, list[Sentence]] = {}
+    for sentence in sentences(split="test", per_template=20, seed=seed):
+        filled.setdefault(sentence.family.name, []).append(sentence)
     result: dict[str, tuple[float, int]] = {}
     for family in FAMILIES:
-        scores = own.score(texts[family.name])
+        mine = filled[family.name]
+        scores = own.score([sentence.text for sentence in mine])
         known = [label for label in own.labels if label in thresholds]
         over = {label: scores[:, own.labels.index(label)] >= thresholds[label] for label in known}
         harms = [label for label in known if family.decides.get(label) == 1]
@@ -177,7 +179,8 @@ def hard_cases(bundle: Path, thresholds: Mapping[str, float], *, seed: int = 1) 
             right = ~np.logical_or.reduce([over[label] for label in clear])
         else:
             continue
-        result[family.name] = float(right.mean()), len(right)
+        by_wording = pd.Series(right).groupby([sentence.wording for sentence in mine]).mean()
+        result[family.name] = float(by_wording.mean()), len(by_wording)
     return result
 
 

@@ -17,7 +17,7 @@ from models.train import text_templates
 from models.train.text_augment import WORD_DISGUISES, disguise, swap_identities
 from models.train.text_config import ConfigError, TextConfig
 from models.train.text_data import TextTable, balance, held_out, key, weak_cells
-from models.train.text_families import FAMILIES
+from models.train.text_families import FAMILIES, SPLITS
 from models.train.text_sources import HEADS, SOURCES, Cell
 from schemas.labels import MESSAGE_LABELS
 
@@ -58,15 +58,38 @@ def test_a_text_that_names_a_harm_is_never_a_weak_negative_for_it() -> None:
 
 def test_templates_of_different_splits_share_no_wording() -> None:
     texts = {
-        split: {text.lower() for text, _ in text_templates.sentences(split=split, per_template=5, seed=3)}
-        for split in ("train", "valid", "test")
+        split: {sentence.text.lower() for sentence in text_templates.sentences(split=split, per_template=5, seed=3)} for split in SPLITS
     }
     assert not texts["train"] & texts["test"]
     assert not texts["train"] & texts["valid"]
     assert all("{" not in text for split in texts.values() for text in split)
     for family in FAMILIES:
-        assert {text_templates.split_of(index) for index in range(len(family.templates))} == {"train", "valid", "test"}
+        wordings = [wording.lower() for split in SPLITS for wording in family.wordings[split]]
+        assert all(family.wordings[split] for split in SPLITS), family.name
+        assert len(set(wordings)) == len(wordings), family.name
         assert set(family.decides) <= set(HEADS)
+        assert set(family.decides.values()) <= {0, 1}
+
+
+def test_no_wording_stands_on_both_sides_of_a_line() -> None:
+    said: dict[tuple[str, str], int] = {}
+    for family in FAMILIES:
+        for wording in (wording.lower() for split in SPLITS for wording in family.wordings[split]):
+            for head, value in family.decides.items():
+                assert said.setdefault((wording, head), value) == value, wording
+
+
+def test_a_wording_has_its_share_however_many_fillings_it_has() -> None:
+    shares: dict[str, float] = {}
+    for sentence in text_templates.sentences(split="train", per_template=16, seed=3):
+        shares[sentence.wording] = shares.get(sentence.wording, 0.0) + sentence.share
+    assert 1.0 <= min(shares.values()) <= max(shares.values()) <= 4.0
+
+
+def test_the_article_fits_the_word_that_fills_a_slot() -> None:
+    texts = [sentence.text.lower() for sentence in text_templates.sentences(split="train", per_template=16, seed=5)]
+    assert any(" an immigrant" in text for text in texts)
+    assert not any(" a immigrant" in text or " a old" in text or " an european" in text for text in texts)
 
 
 def _table(size: int = 40) -> TextTable:
