@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.applied import HEADER_BYTES, NOTHING, applied, pack
+from agents.author import Author
 from agents.decide import Judgement, decide, risk_level, risk_score
-from agents.identity import flag_id
 from agents.isolation import dead_letter, isolate
 from agents.protocol import Outcome, State, StateKey
 from models.entry import Entry
@@ -21,7 +21,7 @@ from models.features import Vector
 from models.history import EMPTY, History
 from schemas.codec import Malformed, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
-from schemas.flag import EventRef, Flag, Mode, Provenance, Reason
+from schemas.flag import Flag, Mode, Provenance, Reason
 from schemas.labels import Kind
 from schemas.policy import Policy
 from schemas.transaction import Transaction
@@ -68,9 +68,7 @@ class FraudAgent:
         self._model = model
         self._policy = policy
         self._state = state
-        self._provenance = provenance
-        self._tier = tier
-        self._mode: Mode = mode
+        self._author = Author(kind=self.kind, provenance=provenance, tier=tier, mode=mode)
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What `records` cause: a flag for each transaction that reaches a threshold, its card's new history, a dead letter
@@ -133,27 +131,10 @@ class FraudAgent:
         return [round(score, 6) for score in scores.tolist()]
 
     def _flag(self, case: _Case, score: float, judgement: Judgement, at: datetime) -> Flag:
-        body, position = case.record.body, case.record.raw.at
         risk = risk_score(score)
-        return Flag(
-            id=flag_id(
-                kind=self.kind, tenant=body.tenant, entity=body.entity, event_id=body.id, occurred_at=body.occurred_at,
-                labels=(label.name for label in judgement.labels), provenance=self._provenance,
-            ),
-            kind=self.kind,
-            event=EventRef(topic=position.topic, partition=position.partition, offset=position.offset, id=body.id),
-            entity=body.entity,
-            occurred_at=body.occurred_at,
-            flagged_at=at,
-            labels=judgement.labels,
-            decision=judgement.decision,
-            reasons=self._model.reasons(case.row),
-            risk_score=risk,
-            risk_level=risk_level(risk, self._policy.risk),
-            tier=self._tier,
-            provenance=self._provenance,
-            mode=self._mode,
-            tenant=body.tenant,
+        return self._author.flag(
+            case.record, judgement, entity=case.record.body.entity, reasons=self._model.reasons(case.row), at=at,
+            risk_score=risk, risk_level=risk_level(risk, self._policy.risk),
         )
 
 

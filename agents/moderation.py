@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.author import Author
 from agents.decide import Judgement, decide
-from agents.identity import flag_id
 from agents.isolation import dead_letter, isolate
 from agents.protocol import Outcome
 from schemas.codec import Malformed, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
-from schemas.flag import EventRef, Flag, Mode, Provenance, Reason
+from schemas.flag import Flag, Mode, Provenance, Reason
 from schemas.labels import Kind
 from schemas.message import Message
 from schemas.policy import Policy
@@ -34,18 +34,34 @@ class TextScorer(Protocol):
         ...
 
 
+class Explainer(Protocol):
+    """Finds what in a text its labels are about. A function of the text and the labels alone, whatever the time it takes."""
+
+    def __call__(self, text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        """The [start, end) of characters of `text` that drove a label, for those of `labels` where a part did."""
+        ...
+
+
 class ModerationAgent:
-    """Judges messages; holds no state."""
+    """Judges messages; holds no state. Only flagged messages are shown to `explain`."""
 
     kind: Final[Kind] = "message"
     topic: Final = "messages"
 
-    def __init__(self, model: TextScorer, policy: Policy, provenance: Provenance, *, tier: str, mode: Mode = "live") -> None:
+    def __init__(
+        self,
+        model: TextScorer,
+        policy: Policy,
+        provenance: Provenance,
+        *,
+        tier: str,
+        mode: Mode = "live",
+        explain: Explainer | None = None,
+    ) -> None:
         self._model = model
         self._policy = policy
-        self._provenance = provenance
-        self._tier = tier
-        self._mode: Mode = mode
+        self._author = Author(kind=self.kind, provenance=provenance, tier=tier, mode=mode)
+        self._explain = explain
         # Texts below every threshold are the great majority: one comparison of the matrix finds the rest.
         # A hair below, because a score is rounded before it is compared exactly.
         self._nearly = np.array(
@@ -83,28 +99,21 @@ class ModerationAgent:
         return {label: round(score, 6) for label, score in zip(self._model.labels, row.tolist(), strict=True)}
 
     def _flag(self, record: Record[Message], judgement: Judgement, at: datetime) -> Flag:
-        body, position = record.body, record.raw.at
-        return Flag(
-            id=flag_id(
-                kind=self.kind, tenant=body.tenant, entity=body.user_id, event_id=body.id, occurred_at=body.occurred_at,
-                labels=(label.name for label in judgement.labels), provenance=self._provenance,
-            ),
-            kind=self.kind,
-            event=EventRef(topic=position.topic, partition=position.partition, offset=position.offset, id=body.id),
-            entity=body.user_id,
-            occurred_at=body.occurred_at,
-            flagged_at=at,
-            labels=judgement.labels,
-            decision=judgement.decision,
-            reasons=tuple(
-                Reason(
-                    code=f"message.{label.name}",
-                    text=f"{label.name.replace('_', ' ')} {label.score:.2f}, threshold {label.threshold:.2f}",
-                )
-                for label in judgement.labels
-            ),
-            tier=self._tier,
-            provenance=self._provenance,
-            mode=self._mode,
-            tenant=body.tenant,
+        spans = self._spans(record.body.text, [label.name for label in judgement.labels])
+        reasons = tuple(
+            Reason(
+                code=f"message.{label.name}",
+                text=f"{label.name.replace('_', ' ')} {label.score:.2f}, threshold {label.threshold:.2f}",
+                span=spans.get(label.name),
+            )
+            for label in judgement.labels
         )
+        return self._author.flag(record, judgement, entity=record.body.user_id, reasons=reasons, at=at)
+
+    def _spans(self, text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        if self._explain is None:
+            return {}
+        try:
+            return self._explain(text, labels)
+        except Exception:  # noqa: BLE001 (a flag without a span is worth more than no flag)
+            return {}

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from models import normalise, ragged
 from models.bundle import Bundle
 from models.calibration import Calibrator
 from models.errors import BundleError
 from models.session import open_session
-from models.windows import shortened, windows
+from models.windows import cuts, shortened, traced, windows
 
 CHARS_PER_WINDOW = 600
 """Characters that at most feed one window: more than 126 tokens of ordinary English."""
@@ -90,6 +90,20 @@ class TextClassifier:
             # Windows of a text stand side by side.
             logits = np.maximum.reduceat(logits, np.searchsorted(owners, np.arange(len(texts))), axis=0)
         return logits
+
+    def read(self, text: str) -> tuple[normalise.Normalised, Encoding]:
+        """`text` as it is read, with the origin of its characters, and its tokens with their offsets, before they are cut to windows."""
+        read = traced(text, max_chars=CHARS_PER_WINDOW * self._limits.max_windows, parts=self._limits.max_windows)
+        return read, self._tokenizer.encode(read.text, add_special_tokens=False)
+
+    def cut(self, length: int) -> list[range]:
+        """The places of the windows that are scored in a text of `length` tokens."""
+        return cuts(length, size=self._limits.max_tokens - 2, count=self._limits.max_windows)
+
+    def run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Logits of shape [windows, labels] of one or more windows of token ids, each put between its marks."""
+        marked = [[self._open, *window, self._close] for window in ids]
+        return ragged.run(self._session, marked, token_budget=self._limits.token_budget)
 
     def _windows(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.int64]]:
         """Token ids of every window with its marks, and the position of the text that each belongs to."""

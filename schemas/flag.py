@@ -36,7 +36,8 @@ class LabelScore(Part):
 
 
 class Reason(Part):
-    """Why, for people: a stable `code` and plain words; `span` is a [start, end) range of characters of the message's text."""
+    """Why, for people: a stable `code` and plain words. `span` is the part of the message's text that drove it, as sent: a
+    [start, end) range in characters (Unicode code points, neither bytes nor UTF-16 units); left out where no part alone did."""
 
     code: Name
     text: str
@@ -78,5 +79,7 @@ class Flag(Contract):
     mode: Mode = "live"
     risk_score: Annotated[int, Field(ge=0, le=100)] | None = None
     risk_level: RiskLevel | None = None
+    not_assessed: tuple[Name, ...] | None = None
+    """Inputs that the model could have used and that were not known, such as `terminal`."""
     timing: Timing | None = None
     tenant: Name | None = None

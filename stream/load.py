@@ -11,6 +11,7 @@ from models import normalise
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.spans import SpanFinder
 from models.text import TextClassifier
 from schemas.flag import Mode, Provenance
 from schemas.labels import Kind
@@ -54,7 +55,12 @@ def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live")
         model=bundle.digest, policy=policy.digest, tokenizer=bundle.card.files.get("tokenizer.json", "")[:16] or None,
         normaliser=normalise.DIGEST,
     )
-    return ModerationAgent(model, policy, provenance, tier=bundle.card.name, mode=mode)
+    return ModerationAgent(model, policy, provenance, tier=bundle.card.name, mode=mode, explain=explainer(settings, model))
+
+
+def explainer(settings: Settings, model: TextClassifier) -> SpanFinder | None:
+    """What finds the spans of reasons; None where the setting `explain` is 0."""
+    return SpanFinder(model, parts=settings.explain) if settings.explain else None
 
 
 def fraud_model(settings: Settings, *, terminals: bool = False) -> tuple[Bundle, FraudClassifier]:

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from agents.decide import decide, risk_score
 from agents.fraud import LABEL
-from agents.moderation import ModerationAgent, TextScorer
+from agents.moderation import Explainer, ModerationAgent, TextScorer
 from models.errors import ModelError
 from models.fraud import FraudClassifier
 from models.ledger import Ledger
@@ -102,7 +102,7 @@ def text_scorer(settings: Settings) -> TextLines:
         model = TextClassifier.load(bundle)
     except ModelError as error:
         raise UsageError(f"model {error}") from error
-    return TextLines(model, load.load_policy(settings), tier=bundle.card.name)
+    return TextLines(model, load.load_policy(settings), tier=bundle.card.name, explain=load.explainer(settings, model))
 
 
 def transaction_scorer(settings: Settings, *, terminals: bool = False) -> TransactionLines:
@@ -133,9 +133,10 @@ class _Remembering:
 class TextLines:
     """Messages to lines, through the moderation agent."""
 
-    def __init__(self, model: TextScorer, policy: Policy, *, tier: str) -> None:
+    def __init__(self, model: TextScorer, policy: Policy, *, tier: str, explain: Explainer | None = None) -> None:
         self._model = _Remembering(model)
-        self._agent = ModerationAgent(self._model, policy, Provenance(model=tier, policy=policy.digest), tier=tier)
+        provenance = Provenance(model=tier, policy=policy.digest)
+        self._agent = ModerationAgent(self._model, policy, provenance, tier=tier, explain=explain)
 
     def lines(self, rows: Iterator[Row], *, file: str, fields: FieldMap | None = None) -> Iterator[Line]:
         """A line for each row, in order: `{"id", "labels": {label: probability}, "decision", "reasons"}` or `{"id", "error"}`."""

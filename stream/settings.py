@@ -45,6 +45,9 @@ class Settings(BaseModel):
     ssl_keyfile: Path | None = Field(default=None, description="its key (PEM)")
     policy: Path | None = Field(default=None, description="policy file (TOML); unset: the one that comes with the program")
     models: Path | None = Field(default=None, description="folder of model bundles; unset: those that come with the program")
+    explain: Annotated[int, Field(ge=0, le=64)] = Field(
+        default=16, description="how many parts of a flagged text are read by themselves to find the spans of its reasons; 0: no spans"
+    )
     state_dir: Path = Field(default=Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
     state_store: Literal["rocksdb", "memory"] = Field(default="rocksdb", description="where the local copy lives: on disk, or in memory")
     web_host: str = Field(default="127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")

@@ -14,6 +14,8 @@ MEANING: dict[str, str] = {
     "ratio_hf": "times as many",
     "ceiling_texts_per_s": "the bare session on ready-made batches without padding",
     "efficiency": "share of that ceiling",
+    "flagged_share": "share of the texts that the policy in force flags",
+    "explain_cost": "time of finding the spans of their reasons, as a share of scoring all texts",
     "tokens_mean": "mean tokens of a text",
     # fraud
     "tx_per_s": "transactions a second, state included",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from agents.decide import decide
+from models.bundle import Bundle
+from models.text import TextClassifier
 from stream import load
 from stream.bench import corpus
 from stream.bench.scorers import ceiling, flagstream, transformers_pipeline
@@ -23,7 +26,8 @@ def run_text(
     of its rounds. Texts are those of `corpus.texts`. Raises `UsageError` when the model cannot be used."""
     # Before any tokenizer is made: one thread is one thread.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    bundle = load.load_bundle(settings or load_settings(), "message")
+    resolved = settings or load_settings()
+    bundle = load.load_bundle(resolved, "message")
     chosen = corpus.texts(texts, data_dir=data_dir)
     with_hf = transformers_pipeline.available()
     works: dict[str, Callable[[], int]] = {one.NAME: one.prepare(bundle, chosen) for one in (flagstream, ceiling)}
@@ -43,12 +47,31 @@ def run_text(
         "ratio_hf": None if hf is None else round(median(a / b for a, b in zip(ours, hf, strict=True)), 2),
         "ceiling_texts_per_s": round(median(bare), 1),
         "efficiency": round(median(a / b for a, b in zip(ours, bare, strict=True)), 3),
+        **_explained(bundle, chosen, resolved),
         "tokens_mean": round(ceiling.tokens(bundle, chosen), 1),
         "model": f"{bundle.card.name} {bundle.digest}",
         "cores": 1,
         "texts": texts,
         "rounds": rounds,
     }
+
+
+def _explained(bundle: Bundle, texts: Sequence[str], settings: Settings) -> dict[str, float]:
+    """The share of `texts` that the policy flags, and what finding the spans of their reasons adds to the time of scoring them all."""
+    model = TextClassifier.load(bundle)
+    policy = load.load_policy(settings)
+    began_s = time.perf_counter()
+    rows = model.score(texts)
+    scored_s = time.perf_counter() - began_s
+    judged = [decide(dict(zip(model.labels, row.tolist(), strict=True)), policy).labels for row in rows]
+    flagged = [(text, [label.name for label in labels]) for text, labels in zip(texts, judged, strict=True) if labels]
+    find = load.explainer(settings, model)
+    began_s = time.perf_counter()
+    if find is not None:
+        for text, labels in flagged:
+            find(text, labels)
+    explained_s = time.perf_counter() - began_s
+    return {"flagged_share": round(len(flagged) / len(texts), 4), "explain_cost": round(explained_s / scored_s, 3)}
 
 
 def _rate(work: Callable[[], int]) -> float:

@@ -14,6 +14,7 @@ from models import normalise
 from models.bundle import Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.spans import SpanFinder
 from models.text import TextClassifier
 from schemas.flag import Provenance
 from schemas.labels import Kind
@@ -69,6 +70,8 @@ class BundleJudge:
     labels: tuple[str, ...]
     model_digest: str
     policy: Policy
+    explain: int = 0
+    """As the setting of that name."""
 
     def agent(self, state: State) -> tuple[Agent, Recorder]:
         """A new agent over `state`. Raises `UsageError` when the bundle changed meanwhile or cannot be used."""
@@ -88,18 +91,20 @@ class BundleJudge:
                 model=bundle.digest, policy=self.policy.digest, normaliser=normalise.DIGEST,
                 tokenizer=bundle.card.files.get("tokenizer.json", "")[:16] or None,
             )
-            return ModerationAgent(scorer, self.policy, provenance, tier=tier, mode="replay"), recorder
+            # The model itself, not its recorder: what is read to explain is no event's score.
+            explain = SpanFinder(model, parts=self.explain) if self.explain else None
+            return ModerationAgent(scorer, self.policy, provenance, tier=tier, mode="replay", explain=explain), recorder
         provenance = Provenance(model=bundle.digest, policy=self.policy.digest)
         return FraudAgent(scorer, self.policy, state, provenance, tier=tier, mode="replay"), recorder
 
 
-def bundle_judge(folder: Path, policy: Policy, kind: Kind) -> BundleJudge:
+def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0) -> BundleJudge:
     """The judge with the bundle in `folder`. Raises `UsageError` when it cannot be used for events of `kind`."""
     bundle = _open(folder)
     if bundle.card.kind != kind:
         raise UsageError(f"model {folder}: is for {bundle.card.kind}s, but the history holds {kind}s")
     labels = tuple(output.label for output in bundle.card.outputs)
-    return BundleJudge(kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy)
+    return BundleJudge(kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain)
 
 
 def _open(folder: Path) -> Bundle:

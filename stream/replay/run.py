@@ -46,7 +46,7 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     started_s = time.monotonic()
     kind = _kind(settings, request)
     policy = load_policy(settings)
-    judge = bundle_judge(request.model or (settings.models or ARTIFACTS) / BUNDLES[kind], policy, kind)
+    judge = bundle_judge(request.model or (settings.models or ARTIFACTS) / BUNDLES[kind], policy, kind, explain=settings.explain)
     against = what(request.against) if request.against is not None else None
     other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.

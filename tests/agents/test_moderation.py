@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agents.moderation import ModerationAgent
+from models.bundle import ARTIFACTS, Bundle
+from models.spans import SpanFinder
+from models.text import TextClassifier
 from schemas.codec import Position, RawRecord
 from schemas.flag import Provenance
 from schemas.policy import LabelRule, Policy
+from stream.load import load_policy, moderation_agent
+from stream.settings import Settings
 
 NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
 Records = Callable[[str, int], list[RawRecord]]
@@ -68,3 +73,43 @@ def test_only_the_poison_record_becomes_a_dead_letter_and_its_reason_does_not_qu
     assert [flag.event.offset for flag in outcome.flags] == [0, 2]
     assert {letter.offset: letter.error_class for letter in outcome.dead_letters} == {1: "RuntimeError", 3: "NotFinite"}
     assert all("poison" not in letter.error_text for letter in outcome.dead_letters)
+
+
+def test_only_flagged_messages_are_explained_and_their_reasons_say_where(records: Records, moderation: ModerationAgent) -> None:
+    model = TextClassifier.load(Bundle.open(ARTIFACTS / "moderation"))
+    find = SpanFinder(model, parts=16)
+    explained: list[str] = []
+
+    def explain(text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        explained.append(text)
+        return find(text, labels)
+
+    policy = load_policy(Settings())
+    agent = ModerationAgent(model, policy, Provenance(model="m", policy="p"), tier="t", explain=explain)
+    texts = ["see you at six", "you are a pathetic idiot", "thanks, lovely cake"]
+    (flag,) = agent.handle([_message(text, offset) for offset, text in enumerate(texts)], at=NOW).flags
+    assert explained == [texts[1]]
+    start, end = next(reason.span for reason in flag.reasons if reason.code == "message.harassment") or (0, 0)
+    assert "idiot" in texts[1][start:end]
+
+
+def test_a_flag_is_the_same_with_and_without_spans(records: Records, moderation: ModerationAgent) -> None:
+    settings = Settings(explain=0)
+    plain = moderation_agent(settings, load_policy(settings))
+    many = records("messages", 200)
+    explained = moderation.handle(many, at=NOW).flags
+    assert any(reason.span for flag in explained for reason in flag.reasons)
+    stripped = [
+        flag.model_copy(update={"reasons": tuple(reason.model_copy(update={"span": None}) for reason in flag.reasons)}) for flag in explained
+    ]
+    assert list(plain.handle(many, at=NOW).flags) == stripped
+
+
+def test_a_failing_explainer_costs_the_span_and_not_the_flag() -> None:
+    def explain(text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+        raise RuntimeError(text)
+
+    policy = Policy(name="p", labels={"spam": LabelRule(review=0.5, severity="low")})
+    agent = ModerationAgent(_Touchy(), policy, Provenance(model="m", policy="p"), tier="t", explain=explain)
+    (flag,) = agent.handle([_message("fine")], at=NOW).flags
+    assert [reason.span for reason in flag.reasons] == [None]
