@@ -13,14 +13,15 @@ from stream import settings
 from stream.errors import UsageError
 from stream.names import Names
 from stream.subscribe.filters import Filter
+from stream.subscribe.held import Held
 from stream.subscribe.plan import OnPartitions, OnPoison, Plan, Start, log_poison, starting
 from stream.subscribe.progress import Counts
 from stream.subscribe.subscription import Subscription
 
-__all__ = ["Counts", "Filter", "Subscription", "subscribe"]
+__all__ = ["Counts", "Filter", "Held", "Subscription", "subscribe"]
 
 DEDUPE_WINDOW = 100_000
-"""Flag ids remembered by default, about 15 MB."""
+"""Flag ids remembered by default, about 20 MB."""
 
 
 def subscribe(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -15,9 +16,11 @@ from aiokafka.errors import KafkaError
 from schemas.flag import Flag
 from stream.clients import aiokafka_options
 from stream.errors import BrokerError
+from stream.subscribe.held import Held
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
     CONNECT_TIMEOUT_S,
+    HAND_OVER_S,
     HEARTBEAT_MS,
     METADATA_AGE_S,
     POLL_RECORDS,
@@ -31,10 +34,11 @@ log = structlog.get_logger(__name__)
 
 ALIVE_S = 10.0
 """A queue that takes longer to work off must not make the client leave its group (its limit is 5 minutes)."""
-
-
 QUICK = 32
 """So many flags may go out before the clock is looked at."""
+SPAN = 10
+"""So many times the limit of held flags may lie between the first that is not done and the last handed out."""
+Given = TypeVar("Given")
 
 
 class AsyncReader:
@@ -45,6 +49,9 @@ class AsyncReader:
         self._progress = progress
         self._quick = 0
         self._started = self._stopping = self._closed = False
+        self._handing_over = False
+        self._done = asyncio.Event()
+        progress.on_done = self._done.set
         self._start_due = plan.start != "committed"
         self._committed_s = self._polled_s = self._looked_s = time.monotonic()
         self._consumer = AIOKafkaConsumer(
@@ -97,13 +104,31 @@ class AsyncReader:
 
     async def next(self) -> Flag | None:
         """The next flag; None when stopped, or when nothing came for the plan's idle time. Raises `BrokerError`."""
+        flag = await self._next(self._progress.take, self._always)
+        if flag is None and self._stopping:
+            await self.close()
+        return flag
+
+    async def next_held(self, limit: int) -> Held | None:
+        """The next flag as soon as fewer than `limit` are open; None as with `next`. Raises `BrokerError`."""
+        progress = self._progress
+
+        def room() -> bool:
+            return not self._handing_over and progress.open < limit and progress.span < SPAN * limit
+
+        return await self._next(progress.hold, room)
+
+    def _always(self) -> bool:
+        self._progress.done()
+        return True
+
+    async def _next(self, take: Callable[[], Given | None], room: Callable[[], bool]) -> Given | None:
         if not self._started:
             await self._start()
         heard_s = begun_s = time.monotonic()
         while not self._closed:
-            self._progress.done()
+            roomy = room()
             if self._stopping:
-                await self.close()
                 return None
             now_s = time.monotonic()
             if now_s - self._committed_s >= COMMIT_INTERVAL_S:
@@ -111,10 +136,14 @@ class AsyncReader:
             settling = self._start_due
             try:
                 if now_s - self._polled_s >= ALIVE_S and not self._progress.empty:
-                    self._progress.put(await self._poll(timeout_s=0.0, limit=1))
-                flag = self._progress.take()
-                if flag is not None:
-                    return flag
+                    await self._say_alive()
+                if not roomy:
+                    await self._until_done(POLL_S)
+                    heard_s = time.monotonic()
+                    continue
+                given = take()
+                if given is not None:
+                    return given
                 records = await self._poll(timeout_s=POLL_S, limit=POLL_RECORDS)
             except KafkaError as error:
                 if not getattr(error, "retriable", False):
@@ -124,7 +153,7 @@ class AsyncReader:
                 continue
             now_s = time.monotonic()
             joining = settling or (self._plan.group is not None and not self._consumer.assignment())
-            if records or (joining and now_s - begun_s < CONNECT_TIMEOUT_S):
+            if records or self._progress.open or (joining and now_s - begun_s < CONNECT_TIMEOUT_S):
                 self._progress.put(records)
                 heard_s = now_s
             elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:
@@ -132,9 +161,27 @@ class AsyncReader:
                 return None
         return None
 
+    async def _until_done(self, timeout_s: float) -> None:
+        """Until a held flag is done, or so long."""
+        self._done.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._done.wait()
+
+    async def _say_alive(self) -> None:
+        """Tell the client that somebody still reads, without taking more records: the queue must not grow while it is full."""
+        held = [tp for tp in self._consumer.assignment() if tp not in self._consumer.paused()]
+        self._consumer.pause(*held)
+        try:
+            await self._consumer.getmany(timeout_ms=0)
+        finally:
+            self._consumer.resume(*(self._consumer.assignment() & set(held)))
+        self._polled_s = time.monotonic()
+
     def stop(self) -> None:
         """End the loop: soon where it waits for records, else when the body in hand returned."""
         self._stopping = True
+        self._done.set()
 
     async def close(self) -> None:
         """Commit what is done, and leave the group."""
@@ -215,7 +262,15 @@ class AsyncReader:
             self._progress.committed(due)
 
     async def revoked(self, tps: Iterable[TopicPartition]) -> None:
-        """Partitions go to another member, while a body may be at work: its flag may come again there."""
+        """Partitions go to another member, while a body may be at work: its flag may come again there. Held flags are given a
+        moment."""
+        self._handing_over = True
+        try:
+            until_s = time.monotonic() + HAND_OVER_S
+            while self._progress.open and time.monotonic() < until_s and not self._closed:
+                await self._until_done(POLL_S)
+        finally:
+            self._handing_over = False
         due = self._progress.due()
         self._progress.drop()
         if due:

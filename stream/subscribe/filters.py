@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Self, get_args
+from typing import Protocol, Self, get_args
 
 from schemas.flag import DECISIONS, Decision, Flag, LabelScore
 from schemas.labels import BY_NAME, SEVERITIES, Kind, Severity
@@ -12,6 +12,25 @@ from stream.errors import UsageError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+
+
+class Wanted(Protocol):
+    """Says which flags are handed out."""
+
+    def accepts(self, flag: Flag) -> bool:
+        """Whether `flag` is wanted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The flags that at least one of `filters` accepts."""
+
+    filters: tuple[Filter, ...]
+
+    def accepts(self, flag: Flag) -> bool:
+        """Whether one of them accepts `flag`."""
+        return any(one.accepts(flag) for one in self.filters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import structlog
 from schemas.codec import Malformed
 from stream.errors import UsageError
 from stream.settings import Settings
-from stream.subscribe.filters import Filter
+from stream.subscribe.filters import Wanted
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +31,8 @@ METADATA_AGE_S = 30.0
 SESSION_TIMEOUT_MS = 10_000
 """How long a killed member's partitions wait for another member."""
 HEARTBEAT_MS = 1_000
+HAND_OVER_S = 5.0
+"""How long a rebalance waits for held flags to be done; those that are not come again to whoever has their partition then."""
 KEEPALIVE_S = 1.0
 """While flags are worked on, the group is heard at least this often, so that slow bodies do not hold up a rebalance."""
 
@@ -42,7 +44,7 @@ class Plan:
     settings: Settings
     topic: str
     group: str | None
-    wanted: Filter
+    wanted: Wanted
     start: Start | datetime
     dedupe_window: int
     on_poison: OnPoison

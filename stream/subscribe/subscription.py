@@ -12,6 +12,7 @@ from schemas.flag import Flag
 from stream.errors import UsageError
 from stream.subscribe.blocking import BlockingReader
 from stream.subscribe.concurrent import AsyncReader
+from stream.subscribe.held import Held
 from stream.subscribe.plan import Plan
 from stream.subscribe.progress import Counts, Progress
 
@@ -50,6 +51,17 @@ class Subscription:
         self._progress.again()
         return _AsyncLoop(self)
 
+    def held(self, *, limit: int = 100) -> AsyncIterator[Held]:
+        """Flags to be worked on side by side, in an asyncio loop: up to `limit` at once, each done when its `done()` is called, in
+        any order. An offset is committed when everything before it is done, and no more than `10 * limit` records lie between the
+        first that is not done and the last handed out: so many may come again after a crash.
+
+        When the loop has ended because of `stop`, what is still open may be finished before `aclose`, which commits it."""
+        if limit < 1:
+            raise UsageError("limit must be at least 1")
+        aiter(self)
+        return _HeldLoop(self, limit)
+
     def next(self) -> Flag | None:
         """The next flag; None when the subscription was closed or nothing came for `idle_timeout_s`."""
         with self._in_client:
@@ -61,6 +73,11 @@ class Subscription:
             return flag
         async with self._in_task:
             return None if self._async is None else await self._async.next()
+
+    async def next_held(self, limit: int) -> Held | None:
+        """The next flag of `held`; None when it ended."""
+        async with self._in_task:
+            return None if self._async is None else await self._async.next_held(limit)
 
     def done(self) -> None:
         """Say before the body returns that the flag in hand is done, for instance right before a `break`."""
@@ -154,3 +171,18 @@ class _AsyncLoop:
         if flag is None:
             raise StopAsyncIteration
         return flag
+
+
+class _HeldLoop:
+    def __init__(self, subscription: Subscription, limit: int) -> None:
+        self._subscription = subscription
+        self._limit = limit
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Held:
+        held = await self._subscription.next_held(self._limit)
+        if held is None:
+            raise StopAsyncIteration
+        return held

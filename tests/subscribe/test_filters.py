@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -67,6 +68,17 @@ def test_the_window_knows_exactly_the_last_ids_that_were_added(numbers: list[int
         window.add(str(number))
     latest = list(dict.fromkeys(reversed(numbers)))[:size]
     assert {number for number in range(31) if str(number) in window} == set(latest)
+
+
+def test_a_full_window_forgets_without_looking_for_what_is_oldest() -> None:
+    window = Window(100_000)
+    for number in range(100_000):
+        window.add(str(number))
+    began_s = time.perf_counter()
+    for number in range(100_000, 300_000):
+        window.add(str(number))
+    # A dict whose oldest keys are deleted takes half a minute.
+    assert time.perf_counter() - began_s < 8
 
 
 class Fetched(NamedTuple):

@@ -1,0 +1,64 @@
+"""Flags that are worked on side by side: each is done by itself, and only what has nothing open before it counts as reached."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from schemas.codec import RawRecord
+from schemas.flag import Flag
+
+
+class Ledger:
+    """A partition's offsets from the first that is not done. `open` are handed out and not done; `span` are all that would come
+    again if the process died now."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self._order: deque[int] = deque()
+        self._done: set[int] = set()
+
+    @property
+    def span(self) -> int:
+        """Offsets remembered."""
+        return len(self._order)
+
+    def begin(self, offset: int) -> None:
+        """`offset`, above all before it, is handed out."""
+        self._order.append(offset)
+        self.open += 1
+
+    def skip(self, offset: int) -> int | None:
+        """`offset` was not handed out: nobody wants it. The offset reached by that, if it moved."""
+        self.open += 1
+        self._order.append(offset)
+        return self.finish(offset)
+
+    def finish(self, offset: int) -> int | None:
+        """`offset` is done. The offset reached by that (the first that is not done), if it moved."""
+        self.open -= 1
+        self._done.add(offset)
+        reached = None
+        while self._order and self._order[0] in self._done:
+            first = self._order.popleft()
+            self._done.remove(first)
+            reached = first + 1
+        return reached
+
+
+class Held:
+    """A flag, the record that it came in, and the word that it is done: before `done()`, it is not committed past."""
+
+    __slots__ = ("_finish", "flag", "ledger", "raw")
+
+    def __init__(self, flag: Flag, raw: RawRecord, ledger: Ledger, finish: Callable[[Held], None]) -> None:
+        self.flag = flag
+        self.raw = raw
+        self.ledger = ledger
+        self._finish: Callable[[Held], None] | None = finish
+
+    def done(self) -> None:
+        """The flag is done with. Saying it again, or after its partition went to another member, does nothing."""
+        finish, self._finish = self._finish, None
+        if finish is not None:
+            finish(self)
