@@ -33,8 +33,9 @@ class Author:
         at: datetime,
         risk_score: int | None = None,
         risk_level: RiskLevel | None = None,
+        not_assessed: tuple[str, ...] = (),
     ) -> Flag:
-        """The flag of `judgement`, stamped with `at` (now)."""
+        """The flag of `judgement`, stamped with `at` (now); `not_assessed` names inputs that the model could not see."""
         body, position = record.body, record.raw.at
         return Flag(
             id=flag_id(
@@ -51,6 +52,7 @@ class Author:
             reasons=reasons,
             risk_score=risk_score,
             risk_level=risk_level,
+            not_assessed=not_assessed or None,
             tier=self.tier,
             provenance=self.provenance,
             mode=self.mode,

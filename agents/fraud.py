@@ -1,81 +1,88 @@
-"""The fraud agent: transactions in, flags for those that do not look like their card's holder out."""
+"""The fraud agent: transactions in, flags for those that do not look like their card's holder out.
+
+Of a model that looks at terminals too the agent sees the card's half. It judges by it where a transaction names no
+terminal; any other goes on to the agent that keeps its terminal (`agents.terminals`), with that half, and is judged there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from struct import Struct
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from agents.applied import HEADER_BYTES, NOTHING, applied, pack
-from agents.author import Author
-from agents.decide import Judgement, decide, risk_level, risk_score
-from agents.isolation import dead_letter, isolate
-from agents.protocol import Outcome, State, StateKey
+from agents.applied import HEADER_BYTES, NOTHING, Applied, applied, pack
+from agents.assess import LABEL, TERMINAL, Assessor, Case, TransactionScorer
+from agents.isolation import dead_letter
+from agents.protocol import Onward, Outcome, State, StateKey
+from agents.visits import TOPIC, TRANSACTIONS, Mark, Visit, pack_mark, pack_visit
 from models.entry import Entry
 from models.errors import HistoryError
-from models.features import Vector
+from models.halves import Halves
 from models.history import EMPTY, History
-from schemas.codec import Malformed, RawRecord, Record, decode
+from models.terminal import closed_hour, oddity
+from models.view import View
+from schemas.codec import Malformed, Position, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
-from schemas.flag import Flag, Mode, Provenance, Reason
+from schemas.flag import Flag, Mode, Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy
 from schemas.transaction import Transaction
 
-LABEL = "fraud"
+__all__ = ["CLOCK_SKEW_MS", "LABEL", "FraudAgent", "PlaceRows", "TransactionScorer"]
+
 CLOCK_SKEW_MS = 24 * 60 * 60 * 1000
 """How far a transaction may lie ahead of its own record. A history keeps so many transactions: future ones would fill it."""
+CLOCK_KEY = b"\xffclock"
+"""Where a partition's clock is stored: no entity has this key, for it is no UTF-8."""
+_CLOCK = Struct("<q")
 
 
-class TransactionScorer(Protocol):
-    """A fraud classifier as the agent needs it."""
+class PlaceRows(Protocol):
+    """The terminal's half of rows that were computed beforehand, as a replay does."""
 
-    @property
-    def vector(self) -> Vector:
-        """Features of (history, transaction, terminal), in the order that `score` wants."""
-        ...
-
-    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated probabilities of fraud, shape [rows]; a row is what `vector` gives."""
-        ...
-
-    def reasons(self, row: Sequence[float]) -> tuple[Reason, ...]:
-        """What about the transaction is unlike its card's past, the most telling first."""
+    def of(self, at: Position) -> Sequence[float] | None:
+        """The half of the transaction at `at`; None where its terminal is not assessed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A transaction with the features of what was known of its card just before it."""
+    """A transaction with the card's half of its features, and its card just before it."""
 
     record: Record[Transaction]
-    row: list[float]
+    entry: Entry
+    history: History
+    card: list[float]
 
 
 class FraudAgent:
-    """Judges transactions. Its state is the history of each card or account, under the key that its transactions share."""
+    """Judges transactions. Its state is the history of each card or account, under the key that its transactions share.
+
+    With `terminals`, the number of partitions of the agent that keeps them, transactions that name a terminal are sent there;
+    without, they are judged here, with what `places` knows of their terminals."""
 
     kind: Final[Kind] = "transaction"
     topic: Final = "transactions"
 
     def __init__(
-        self, model: TransactionScorer, policy: Policy, state: State, provenance: Provenance, *, tier: str, mode: Mode = "live"
+        self, model: TransactionScorer, policy: Policy, state: State, provenance: Provenance, *, tier: str, mode: Mode = "live",
+        terminals: int = 0, places: PlaceRows | None = None,
     ) -> None:
-        self._model = model
-        self._policy = policy
+        self._halves = Halves(model.features)
+        self._assessor = Assessor(model, policy, provenance, tier=tier, mode=mode)
         self._state = state
-        self._author = Author(kind=self.kind, provenance=provenance, tier=tier, mode=mode)
+        self._terminals = terminals if self._halves.terminals else 0
+        self._places = places
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What `records` cause: a flag for each transaction that reaches a threshold, its card's new history, a dead letter
-        for each fault."""
+        for each fault, and what goes on to the terminals."""
         letters: list[DeadLetter] = []
         writes: dict[StateKey, bytes] = {}
         cases: list[_Case] = []
+        clocks = _Clocks(self._state) if self._terminals else None
+        onward: list[Onward] = []
         redelivered = 0
         for raw in records:
             read = decode(Transaction, raw)
@@ -88,18 +95,27 @@ class FraudAgent:
             case = self._remember(read, writes)
             if case is None:
                 redelivered += 1
-            else:
-                cases.append(case)
-        flags: list[Flag] = []
-        for case, score in zip(cases, isolate(self._score, cases), strict=True):
-            if isinstance(score, Exception):
-                raw = case.record.raw
-                letters.append(dead_letter(raw, error_class=type(score).__name__, error_text="cannot be scored", at=at))
                 continue
-            judgement = decide({LABEL: score}, self._policy)
-            if judgement.labels:
-                flags.append(self._flag(case, score, judgement, at))
-        return Outcome(flags, letters, writes, redelivered)
+            if clocks is not None:
+                clock_ms = clocks.move(raw, case.entry.at_ms)
+                if (place := read.body.place) is not None:
+                    onward.append(Onward(TOPIC, place.encode(), pack_visit(_visit(case, clock_ms))))
+                    continue
+            cases.append(case)
+        flags: list[Flag] = []
+        for case, answer in zip(cases, self._assessor.assess([self._whole(case) for case in cases], at=at), strict=True):
+            if isinstance(answer, Exception):
+                letters.append(dead_letter(case.record.raw, error_class=type(answer).__name__, error_text="cannot be scored", at=at))
+            elif answer is not None:
+                flags.append(answer)
+        closing = [] if clocks is None else clocks.settle(writes, self._terminals)
+        return Outcome(flags, letters, writes, redelivered, onward, closing)
+
+    def _whole(self, case: _Case) -> Case:
+        place = None if self._places is None else self._places.of(case.record.raw.at)
+        theirs = self._halves.terminal(case.entry, None) if place is None else place
+        not_assessed = (TERMINAL,) if place is None and self._halves.terminals else ()
+        return Case(record=case.record, row=self._halves.join(case.card, theirs), not_assessed=not_assessed)
 
     def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> _Case | None:
         """The case of `record`, with its card's history moved on in `writes`. None when that was done before: a history is
@@ -107,8 +123,7 @@ class FraudAgent:
         is ahead of it, could give flags that nobody else would."""
         body, raw = record.body, record.raw
         # The record's key decides its partition, so the state of one entity lives in one place whatever the payload says.
-        owner = body.entity if body.tenant is None else f"{body.tenant}\x1f{body.entity}"
-        key = StateKey(raw.at.partition, owner.encode())
+        key = StateKey(raw.at.partition, body.owner.encode())
         stored = writes.get(key) or self._state.get(key)
         header, history = NOTHING, EMPTY
         if stored is not None:
@@ -120,22 +135,52 @@ class FraudAgent:
         if header.covers(raw):
             return None
         entry = Entry.of(body)
-        case = _Case(record, self._model.vector(history, entry, None))
+        case = _Case(record, entry, history, self._halves.card(history, entry))
         writes[key] = pack(header.after(raw), history.add(entry).to_bytes())
         return case
 
-    def _score(self, cases: Sequence[_Case]) -> list[float]:
-        scores = self._model.score(np.array([case.row for case in cases], dtype=np.float32))
-        if not np.isfinite(scores).all():
-            raise ArithmeticError("the score is not a number")
-        return [round(score, 6) for score in scores.tolist()]
 
-    def _flag(self, case: _Case, score: float, judgement: Judgement, at: datetime) -> Flag:
-        risk = risk_score(score)
-        return self._author.flag(
-            case.record, judgement, entity=case.record.body.entity, reasons=self._model.reasons(case.row), at=at,
-            risk_score=risk, risk_level=risk_level(risk, self._policy.risk),
-        )
+class _Clocks:
+    """The clocks of the partitions of a batch: the greatest event time seen, which is what makes a late transaction late."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._before: dict[int, int] = {}
+        self._now: dict[int, int] = {}
+        self._applied: dict[int, Applied] = {}
+
+    def move(self, raw: RawRecord, at_ms: int) -> int:
+        """The clock of the partition of `raw`, whose transaction is of `at_ms`. It never runs ahead of the records' own times."""
+        partition = raw.at.partition
+        if partition not in self._now:
+            stored = self._state.get(StateKey(partition, CLOCK_KEY))
+            known = stored is not None and len(stored) == HEADER_BYTES + _CLOCK.size
+            self._before[partition] = self._now[partition] = _CLOCK.unpack_from(stored, HEADER_BYTES)[0] if stored and known else -1
+            self._applied[partition] = applied(stored) if stored and known else NOTHING
+        if raw.timestamp_ms > 0:
+            at_ms = min(at_ms, raw.timestamp_ms)
+        self._now[partition] = clock_ms = max(self._now[partition], at_ms)
+        self._applied[partition] = self._applied[partition].after(raw)
+        return clock_ms
+
+    def settle(self, writes: dict[StateKey, bytes], partitions: int) -> list[Onward]:
+        """Put the clocks into `writes`; the marks for those that came into another hour."""
+        marks = []
+        for partition, clock_ms in self._now.items():
+            if clock_ms != self._before[partition]:
+                writes[StateKey(partition, CLOCK_KEY)] = pack(self._applied[partition], _CLOCK.pack(clock_ms))
+            if closed_hour(clock_ms) != closed_hour(self._before[partition]):
+                value = pack_mark(Mark(TRANSACTIONS, partition, clock_ms))
+                marks += [Onward(TOPIC, None, value, theirs) for theirs in range(partitions)]
+        return marks
+
+
+def _visit(case: _Case, clock_ms: int) -> Visit:
+    body, raw, entry = case.record.body, case.record.raw, case.entry
+    odd = oddity(entry.amount_minor / max(View(case.history, entry).median, 1.0))
+    return Visit(
+        raw.at, clock_ms, raw.timestamp_ms, body.occurred_at, body.id, body.entity, body.tenant, entry, odd, tuple(case.card),
+    )
 
 
 def _ahead_of_its_record(record: Record[Transaction]) -> str | None:

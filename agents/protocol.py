@@ -28,15 +28,29 @@ class State(Protocol):
         ...
 
 
+class Onward(NamedTuple):
+    """A record for another agent: the topic by its name in the table; without a `partition` the key decides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    partition: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that a batch causes. The driver publishes the flags and dead letters, then stores `state`, and only then
-    counts the batch as done. `redelivered` records were already applied and caused nothing again."""
+    """All that a batch causes. The driver publishes the flags, the dead letters and what goes `onward`, when all of it is
+    acknowledged `closing`, then stores `state`, and only then counts the batch as done. `redelivered` records were already
+    applied and caused nothing again. `appended_ms` tells, for flags on events of another topic than the batch's, when an event
+    (partition, offset) was appended."""
 
     flags: Sequence[Flag] = ()
     dead_letters: Sequence[DeadLetter] = ()
     state: Mapping[StateKey, bytes] = field(default_factory=dict)
     redelivered: int = 0
+    onward: Sequence[Onward] = ()
+    closing: Sequence[Onward] = ()
+    appended_ms: Mapping[tuple[int, int], int] | None = None
 
 
 class Agent(Protocol):

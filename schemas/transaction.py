@@ -34,3 +34,14 @@ class Transaction(Contract):
     def entity(self) -> str:
         """Whose history the transaction belongs to, which is the key of its topic: the card, else the account."""
         return self.card_id or self.account_id
+
+    @property
+    def owner(self) -> str:
+        """The entity within its tenant: what its history is kept under."""
+        return self.entity if self.tenant is None else f"{self.tenant}\x1f{self.entity}"
+
+    @property
+    def place(self) -> str | None:
+        """The terminal, else merchant, else payee within the tenant: where risk gathers beside the card; None where none is named."""
+        named = self.terminal_id or self.merchant_id or self.payee_id
+        return named if named is None or self.tenant is None else f"{self.tenant}\x1f{named}"

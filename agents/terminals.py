@@ -1,0 +1,254 @@
+"""The agent that keeps terminals: transactions come to their terminal, are judged by what was known of it at the last closed hour,
+and are folded into what is known of it.
+
+It answers from its partition's log alone: the same records in the same order give the same flags, whatever the speed of anything.
+A transaction whose hour is not closed yet waits in the state until it is, or until the log says that it waited long enough; then
+it is judged without the terminal, and its flag says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from struct import Struct
+from typing import Final
+
+from agents.applied import HEADER_BYTES, Applied, pack
+from agents.assess import TERMINAL, Assessor, Case, TransactionScorer
+from agents.board import CHUNK, Board, Demand, Inputs, pack_items, unpack_items
+from agents.isolation import dead_letter
+from agents.protocol import Outcome, State, StateKey
+from agents.visits import TOPIC, Mark, Ruling, Visit, pack_ruling, read
+from models.errors import HistoryError
+from models.halves import Halves
+from models.history import HOUR_MS
+from models.standing import CLEARED, FRAUD, UNSEEN, VISIT, News, Standing
+from models.terminal import closed_hour
+from schemas.codec import Position, RawRecord
+from schemas.dead_letter import DeadLetter
+from schemas.flag import Flag, Mode, Provenance
+from schemas.labels import Kind
+from schemas.policy import Policy
+
+_BOARD, _TERMINAL, _INDEX, _PARKED, _RULINGS = b"b", b"t", b"i", b"p", b"r"
+_SEEN = Struct("<qqHq")
+"""Of a transaction: when it took effect, its own time, its partition and offset; the terminal's key follows."""
+_PLACE = Struct("<q")
+_SLOT = Struct("<qI")
+_ID = Struct("<Q")
+
+Due = tuple[Visit, RawRecord, bytes, int | None]
+"""A transaction to judge now: with its record, its terminal's key, and the hour as of which (None: the terminal is not assessed)."""
+
+
+class TerminalAgent:
+    """Judges transactions at their terminals; its state is the terminals of each partition, and the partition's board."""
+
+    kind: Final[Kind] = "transaction"
+    topic: Final = TOPIC
+
+    def __init__(
+        self, model: TransactionScorer, policy: Policy, state: State, provenance: Provenance, *, inputs: Inputs, wait_s: float,
+        tier: str, mode: Mode = "live",
+    ) -> None:
+        self._halves = Halves(model.features)
+        self._assessor = Assessor(model, policy, provenance, tier=tier, mode=mode)
+        self._state = state
+        self._inputs = inputs
+        self._wait_ms = int(wait_s * 1000)
+
+    def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
+        """What `records` cause: flags of the transactions that could be judged, and the new state."""
+        work = _Work(self._state, self._inputs, self._wait_ms)
+        letters: list[DeadLetter] = []
+        redelivered = 0
+        cases: list[tuple[Case, RawRecord]] = []
+        appended_ms: dict[tuple[int, int], int] = {}
+        for raw in records:
+            found = read(raw.value)
+            if found is None:
+                letters.append(dead_letter(raw, error_class="Malformed", error_text="no record of this version", at=at))
+                continue
+            due = work.take(raw, found)
+            redelivered += due is None
+            for visit, own, key, hour_ms in due or ():
+                cases.append((self._case(work, visit, own, key, hour_ms), own))
+                appended_ms[visit.at.partition, visit.at.offset] = visit.appended_ms
+        flags: list[Flag] = []
+        for (_, raw), answer in zip(cases, self._assessor.assess([case for case, _ in cases], at=at), strict=True):
+            if isinstance(answer, Exception):
+                letters.append(dead_letter(raw, error_class=type(answer).__name__, error_text="cannot be scored", at=at))
+            elif answer is not None:
+                flags.append(answer)
+        return Outcome(flags, letters, work.writes(), redelivered, appended_ms=appended_ms)
+
+    def _case(self, work: _Work, visit: Visit, raw: RawRecord, key: bytes, hour_ms: int | None) -> Case:
+        terminal = None if hour_ms is None else work.standing(raw.at.partition, key).at(hour_ms)
+        row = self._halves.join(visit.card, self._halves.terminal(visit.entry, terminal))
+        return Case(record=visit.record(), row=row, not_assessed=(TERMINAL,) if terminal is None else ())
+
+
+class _Work:
+    """The state as one batch leaves it."""
+
+    def __init__(self, state: State, inputs: Inputs, wait_ms: int) -> None:
+        self._state = state
+        self._inputs = inputs
+        self._wait_ms = wait_ms
+        self._boards: dict[int, Board] = {}
+        self._standings: dict[StateKey, Standing] = {}
+        self._values: dict[StateKey, bytes] = {}
+
+    def take(self, raw: RawRecord, found: Visit | Mark | Ruling) -> list[Due] | None:
+        """Fold a record in; the transactions that are to be judged now, each as of its own hour. None: it was applied before."""
+        board = self._board(raw.at.partition)
+        if board.header.covers(raw):
+            return None
+        board.header = board.header.after(raw)
+        due = self._give_up(raw, board)
+        if isinstance(found, Visit):
+            due += self._visit(raw, found, board)
+        elif isinstance(found, Mark):
+            board.note(found)
+            ready = [hour for hour, demand in board.parked.items() if board.ready(hour, demand.appended_ms, self._inputs)]
+            if ready:
+                due += self._close(raw.at, board, max(ready))
+        else:
+            self._rule(raw.at.partition, board, found)
+        return due
+
+    def _visit(self, raw: RawRecord, visit: Visit, board: Board) -> list[Due]:
+        key, partition = raw.key or b"", raw.at.partition
+        board.clocks[visit.at.partition] = max(visit.clock_ms, board.clocks.get(visit.at.partition, -1))
+        index = StateKey(partition, _INDEX + _ID.pack(visit.entry.id))
+        effective_ms = max(visit.clock_ms, board.closed_ms + 1)
+        known = self._get(index)
+        seen = _SEEN.pack(effective_ms, visit.entry.at_ms, visit.at.partition, visit.at.offset)
+        if known is not None and known[_PLACE.size : _SEEN.size] == seen[_PLACE.size :]:
+            # The same record of the transactions, published again after a crash: it was judged, or waits.
+            return []
+        self._values[index] = seen + key
+        entry = visit.entry
+        self._hear(partition, key, board, News(effective_ms, VISIT, entry.at_ms, entry.id, entry.amount_minor, entry.currency, visit.odd))
+        hour_ms = closed_hour(visit.clock_ms)
+        if hour_ms <= board.closed_ms:
+            return [(visit, raw, key, self._as_of(board, board.closed_ms))]
+        demand = board.parked.get(hour_ms)
+        if board.ready(hour_ms, visit.appended_ms if demand is None else demand.appended_ms, self._inputs):
+            return [*self._close(raw.at, board, hour_ms), (visit, raw, key, self._as_of(board, hour_ms))]
+        if hour_ms <= board.gave_up_ms:
+            return [(visit, raw, key, None)]
+        count, appended_ms, since_ms = demand or Demand(0, visit.appended_ms, raw.timestamp_ms)
+        self._append(partition, _PARKED, hour_ms, count, (key, _PLACE.pack(raw.at.offset) + (raw.value or b"")))
+        board.parked[hour_ms] = Demand(count + 1, appended_ms, since_ms)
+        return []
+
+    def _rule(self, partition: int, board: Board, ruling: Ruling) -> None:
+        effective_ms = max(ruling.known_ms, board.closed_ms + 1)
+        board.first_ruling_ms = effective_ms if board.first_ruling_ms is None else min(board.first_ruling_ms, effective_ms)
+        if ruling.known_ms <= board.closed_ms:
+            # Its hour is over: it counts from the hour that is open.
+            self._resolve(partition, board, ruling, effective_ms, board.closed_ms)
+            return
+        hour_ms = closed_hour(ruling.known_ms + HOUR_MS)
+        count = board.rulings.get(hour_ms, 0)
+        self._append(partition, _RULINGS, hour_ms, count, (b"", pack_ruling(ruling)))
+        board.rulings[hour_ms] = count + 1
+
+    def _resolve(self, partition: int, board: Board, ruling: Ruling, effective_ms: int, closed_ms: int) -> None:
+        """Tell the terminal of the transaction that was ruled on; others than the keeper of that terminal do not know it."""
+        seen = self._get(StateKey(partition, _INDEX + _ID.pack(ruling.tx)))
+        if not seen:
+            return
+        since_ms, at_ms, _, _ = _SEEN.unpack_from(seen)
+        if since_ms < effective_ms:
+            kind = FRAUD if ruling.fraud else CLEARED
+            news = News(effective_ms, kind, at_ms, ruling.tx, ruling.known_ms)
+            self._hear(partition, seen[_SEEN.size :], board, news, closed_ms=closed_ms)
+
+    def _close(self, at: Position, board: Board, hour_ms: int) -> list[Due]:
+        """Close `hour_ms` and those before it; the transactions that waited for them."""
+        before_ms, board.closed_ms = board.closed_ms, hour_ms
+        for hour in sorted(hour for hour in board.rulings if hour <= hour_ms):
+            for _, value in self._taken(at.partition, _RULINGS, hour, board.rulings.pop(hour)):
+                ruling = read(value)
+                if isinstance(ruling, Ruling):
+                    self._resolve(at.partition, board, ruling, ruling.known_ms, before_ms)
+        return self._released(at, board, hour_ms, assessed=True)
+
+    def _give_up(self, raw: RawRecord, board: Board) -> list[Due]:
+        """The transactions that have waited too long by the log's own time."""
+        late = [hour for hour, demand in board.parked.items() if raw.timestamp_ms - demand.since_ms >= self._wait_ms]
+        if not late:
+            return []
+        board.gave_up_ms = max(board.gave_up_ms, *late)
+        return self._released(raw.at, board, max(late), assessed=False)
+
+    def _released(self, at: Position, board: Board, hour_ms: int, *, assessed: bool) -> list[Due]:
+        due: list[Due] = []
+        for hour in sorted(hour for hour in board.parked if hour <= hour_ms):
+            as_of = self._as_of(board, hour) if assessed else None
+            for key, stored in self._taken(at.partition, _PARKED, hour, board.parked.pop(hour).waiting):
+                value = stored[_PLACE.size :]
+                visit = read(value)
+                if isinstance(visit, Visit):
+                    own = RawRecord(Position(at.topic, at.partition, _PLACE.unpack_from(stored)[0]), key, value, visit.appended_ms)
+                    due.append((visit, own, key, as_of))
+        return due
+
+    @staticmethod
+    def _as_of(board: Board, hour_ms: int) -> int | None:
+        return hour_ms if board.knows_terminals(hour_ms) else None
+
+    # The state.
+
+    def writes(self) -> dict[StateKey, bytes]:
+        """The new values, behind how far each one's partition was applied."""
+        found = {at: pack(self._header(at), standing.to_bytes()) for at, standing in self._standings.items()}
+        found.update({at: pack(self._header(at), value) for at, value in self._values.items()})
+        found.update({StateKey(partition, _BOARD): board.to_bytes() for partition, board in self._boards.items()})
+        return found
+
+    def standing(self, partition: int, key: bytes) -> Standing:
+        """What is known of a terminal."""
+        at = StateKey(partition, _TERMINAL + key)
+        found = self._standings.get(at)
+        if found is None:
+            stored = self._get(at)
+            try:
+                found = UNSEEN if stored is None else Standing.from_bytes(stored)
+            except HistoryError:
+                # Written by a version that this one cannot read: the terminal starts anew, which its features show.
+                found = UNSEEN
+        return found
+
+    def _hear(self, partition: int, key: bytes, board: Board, news: News, *, closed_ms: int | None = None) -> None:
+        before = self.standing(partition, key)
+        after = before.hear(news, closed_ms=board.closed_ms if closed_ms is None else closed_ms)
+        self._standings[StateKey(partition, _TERMINAL + key)] = after
+
+    def _header(self, at: StateKey) -> Applied:
+        return self._boards[at.partition].header
+
+    def _board(self, partition: int) -> Board:
+        if partition not in self._boards:
+            self._boards[partition] = Board.from_bytes(self._state.get(StateKey(partition, _BOARD)))
+        return self._boards[partition]
+
+    def _get(self, at: StateKey) -> bytes | None:
+        if at in self._values:
+            return self._values[at]
+        stored = self._state.get(at)
+        return None if stored is None else stored[HEADER_BYTES:]
+
+    def _append(self, partition: int, kind: bytes, hour_ms: int, count: int, item: tuple[bytes, bytes]) -> None:
+        slot = StateKey(partition, kind + _SLOT.pack(hour_ms, count // CHUNK))
+        held = (self._get(slot) or b"") if count % CHUNK else b""
+        self._values[slot] = held + pack_items([item])
+
+    def _taken(self, partition: int, kind: bytes, hour_ms: int, count: int) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        for number in range(-(-count // CHUNK)):
+            slot = StateKey(partition, kind + _SLOT.pack(hour_ms, number))
+            found += unpack_items(self._get(slot) or b"")
+            self._values[slot] = b""
+        return found
