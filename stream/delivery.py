@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -40,20 +40,26 @@ def _type(event_type: str) -> tuple[str, bytes]:
     return "ce_type", event_type.encode()
 
 
-@lru_cache(maxsize=16)
 def _time(at: datetime) -> tuple[str, bytes]:
-    # All flags of a batch carry the same moment.
     return "ce_time", at.astimezone(UTC).isoformat().encode()
 
 
-def flag_record(flag: Flag, topic: str, *, timing: bytes = b"") -> Outgoing:
-    """A flag keyed by the entity it is about, so that one consumer sees all of an entity's flags in order; `timing` is the
-    JSON of its timing, where the flag itself has none."""
-    headers = cloud_event(event_id=flag.id, event_type="flagstream.flag.v1", at=flag.flagged_at)
-    value = encode(flag)
-    if timing:
-        value = b'%b,"timing":%b}' % (value[:-1], timing)
-    return Outgoing(topic, flag.entity.encode(), value, headers)
+def flag_records(flags: Iterable[Flag], topic: str, timing: Callable[[Flag], bytes]) -> list[Outgoing]:
+    """Flags keyed by the entity they are about, so that one consumer sees all of an entity's flags in order; `timing` gives
+    the JSON of a flag's timing, where the flag itself has none."""
+    records = []
+    kind, at, when = _type("flagstream.flag.v1"), None, ("ce_time", b"")
+    for flag in flags:
+        # All flags of a batch carry the same moment.
+        if flag.flagged_at is not at:
+            at = flag.flagged_at
+            when = _time(at)
+        value, timed = encode(flag), timing(flag)
+        if timed:
+            value = b'%b,"timing":%b}' % (value[:-1], timed)
+        headers = [_VERSION, ("ce_id", flag.id.encode()), _SOURCE, kind, when, _JSON]
+        records.append(Outgoing(topic, flag.entity.encode(), value, headers))
+    return records
 
 
 def dead_letter_record(letter: DeadLetter, topic: str) -> Outgoing:
@@ -87,7 +93,7 @@ class Delivery:
         became stale before they were acknowledged: they will be caused again."""
         if not outcome.flags and not outcome.dead_letters:
             return True
-        records = [flag_record(flag, self._flags, timing=timing(flag)) for flag in outcome.flags]
+        records = flag_records(outcome.flags, self._flags, timing)
         letters = [dead_letter_record(letter, self._dead_letters) for letter in outcome.dead_letters]
         try:
             placed = await self.persist([*records, *letters], stale=stale)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 import structlog
@@ -132,14 +133,17 @@ def timing(records: Sequence[RawRecord], started_s: float, scored_s: float) -> C
     """The timing of each flag of a batch, which only the driver knows, as the JSON of a `Timing`: a copy of every flag to
     put a validated object into would cost as much as publishing it."""
     appended_ms = {(raw.at.partition, raw.at.offset): raw.timestamp_ms for raw in records}
-    score_ms = max(0.0, (scored_s - started_s) * 1000)
-    started_ms, now_ms = started_s * 1000, time.time() * 1000
+    started_ms, now_ms, score_ms = started_s * 1000, time.time() * 1000, max(0.0, (scored_s - started_s) * 1000)
 
-    def of(flag: Flag) -> bytes:
-        event = flag.event
-        at_ms = appended_ms[event.partition, event.offset]
+    @cache
+    def since(at_ms: int) -> bytes:
+        # Records that were appended together share their time.
         return b'{"queue_ms":%.3f,"score_ms":%.3f,"total_ms":%.3f}' % (
             max(0.0, started_ms - at_ms), score_ms, max(0.0, now_ms - at_ms),
         )
+
+    def of(flag: Flag) -> bytes:
+        event = flag.event
+        return since(appended_ms[event.partition, event.offset])
 
     return of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -26,7 +25,7 @@ BLANK = Flag(
 
 
 class PassthroughAgent:
-    """Flags each record by its position; the flag's event id is `partition/offset`."""
+    """Flags each record by its position, which is also the flag's id."""
 
     kind: Final[Kind] = "message"
     topic: Final = "messages"
@@ -40,7 +39,7 @@ class PassthroughAgent:
         name = f"{partition}/{offset}"
         return _like(
             BLANK,
-            id=hashlib.sha256(f"{topic}/{name}".encode()).hexdigest()[:32],
+            id=f"{topic}/{name}",
             event=_like(BLANK.event, topic=topic, partition=partition, offset=offset, id=name),
             entity=(raw.key or b"-").decode(errors="replace"),
             occurred_at=datetime.fromtimestamp(raw.timestamp_ms / 1000, UTC),
@@ -52,9 +51,14 @@ def _like(checked: B, **changed: object) -> B:
     """`checked` with other values that need no check: validating them again is what an agent would do, and no part of the
     stream's cost."""
     new = object.__new__(type(checked))
-    put = object.__setattr__
-    put(new, "__dict__", checked.__dict__ | changed)
-    put(new, "__pydantic_fields_set__", checked.__pydantic_fields_set__)
-    put(new, "__pydantic_extra__", None)
-    put(new, "__pydantic_private__", None)
+    new.__dict__.update(checked.__dict__, **changed)
+    _SET(new, checked.__pydantic_fields_set__)
+    _EXTRA(new, None)
+    _PRIVATE(new, None)
     return new
+
+
+# Frozen models refuse plain assignment; these are the slots that pydantic itself fills.
+_SET, _EXTRA, _PRIVATE = (
+    BaseModel.__dict__[slot].__set__ for slot in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
