@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from schemas.base import Contract, Moment, Name, Part
 from schemas.labels import Kind, Severity
@@ -13,6 +13,9 @@ Decision = Literal["allow", "review", "block"]
 DECISIONS: tuple[Decision, ...] = ("allow", "review", "block")
 RiskLevel = Literal["normal", "elevated", "highest", "not_assessed"]
 Mode = Literal["live", "shadow", "replay"]
+Word = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+OPEN = Field(union_mode="left_to_right")
+"""Of a word of ours that a later version may add to: what this one does not know is read as the plain word that it is."""
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, Field(ge=0.0)]
 
@@ -32,7 +35,7 @@ class LabelScore(Part):
     name: Name
     score: Probability
     threshold: Probability
-    severity: Severity
+    severity: Annotated[Severity | Word, OPEN]
 
 
 class Reason(Part):
@@ -63,22 +66,24 @@ class Timing(Part):
 
 class Flag(Contract):
     """A decision on one event. `id` is a function of the event, the labels, the model and the policy, so a repeated
-    delivery repeats the id. `flagged_at` and `timing` are the only fields that depend on the clock."""
+    delivery repeats the id. `flagged_at` and `timing` are the only fields that depend on the clock.
+
+    A flag of a later version may say a word that this one does not know as its kind, decision, mode, risk level or a severity."""
 
     id: Name
-    kind: Kind
+    kind: Annotated[Kind | Word, OPEN]
     event: EventRef
     entity: Name
     occurred_at: Moment
     flagged_at: Moment
     labels: tuple[LabelScore, ...]
-    decision: Decision
+    decision: Annotated[Decision | Word, OPEN]
     reasons: tuple[Reason, ...] = ()
     tier: Name
     provenance: Provenance
-    mode: Mode = "live"
+    mode: Annotated[Mode | Word, OPEN] = "live"
     risk_score: Annotated[int, Field(ge=0, le=100)] | None = None
-    risk_level: RiskLevel | None = None
+    risk_level: Annotated[RiskLevel | Word, OPEN] | None = None
     not_assessed: tuple[Name, ...] | None = None
     """Inputs that the model could have used and that were not known, such as `terminal`."""
     timing: Timing | None = None

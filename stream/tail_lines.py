@@ -46,9 +46,9 @@ def _cells(body: Contract, read: Record[Contract]) -> list[Cell]:
         return [
             (_clock(body.flagged_at), 8, "dim"),
             (body.entity, 14, ""),
-            (f"{label.name}{more}" if label else "-", 12, SEVERITY_STYLES[label.severity] if label else "dim"),
+            (f"{label.name}{more}" if label else "-", 12, SEVERITY_STYLES.get(label.severity, "") if label else "dim"),
             (f"{label.score:.2f}" if label else "-", 4, ""),
-            (body.decision, 6, DECISION_STYLES[body.decision]),
+            (body.decision, 6, DECISION_STYLES.get(body.decision, "")),
             (body.reasons[0].text if body.reasons else "", 0, "dim"),
         ]
     if isinstance(body, DeadLetter):

@@ -22,7 +22,7 @@ def row(flag: Flag) -> tuple[Text, ...]:
         Text(flag.entity[-10:]),
         Text(label.name, style="cyan"),
         Text(f"{label.score:.2f}"),
-        Text(flag.decision, style=COLOURS[flag.decision]),
+        Text(flag.decision, style=COLOURS.get(flag.decision, "")),
         Text(reason, style="dim"),
     )
 

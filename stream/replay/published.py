@@ -19,6 +19,8 @@ from stream.replay.rows import Rows
 
 NAMES = tuple(label.name for label in LABELS)
 _BITS = {name: 1 << place for place, name in enumerate(NAMES)}
+_CODES: dict[str, int] = {decision: code for code, decision in enumerate(DECISIONS)}
+"""A decision that a later version added counts as one that a person should see."""
 _PLACE = np.dtype([("part", "<i4"), ("offset", "<i8")])
 
 
@@ -50,7 +52,7 @@ class Published:
                 columns["part"].append(flag.event.partition)
                 columns["offset"].append(flag.event.offset)
                 columns["event"].append(key64(flag.event.id))
-                columns["decision"].append(DECISIONS.index(flag.decision))
+                columns["decision"].append(_CODES.get(flag.decision, _CODES["review"]))
                 columns["labels"].append(sum(_BITS.get(label.name, 0) for label in flag.labels))
                 columns["at"].append(int(flag.flagged_at.timestamp() * 1000))
         events = np.array(columns["event"], np.uint64)

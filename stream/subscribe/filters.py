@@ -11,7 +11,9 @@ from schemas.labels import BY_NAME, SEVERITIES, Kind, Severity
 from stream.errors import UsageError
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+_RANK: dict[str, int] = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+_UNKNOWN = len(SEVERITIES)
+"""The rank of a severity that a later version added: nobody who wants the severe ones shall miss it."""
 
 
 class Wanted(Protocol):
@@ -89,7 +91,7 @@ class Filter:
         return (
             (self.labels is None or label.name in self.labels)
             and (self.min_score is None or label.score >= self.min_score)
-            and (self.min_severity is None or _RANK[label.severity] >= _RANK[self.min_severity])
+            and (self.min_severity is None or _RANK.get(label.severity, _UNKNOWN) >= _RANK[self.min_severity])
         )
 
 
