@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import structlog
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from agents.protocol import Outcome
+from agents.protocol import Onward, Outcome
 from schemas.codec import encode
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
@@ -85,23 +85,36 @@ class Delivery:
 
     def __init__(self, publisher: Publisher, names: Names) -> None:
         self._publisher = publisher
+        self._names = names
         self._flags = names.wire("flags")
         self._dead_letters = names.wire("dead-letters")
 
-    async def publish(self, outcome: Outcome, *, timing: Callable[[Flag], bytes] = untimed, stale: Callable[[], bool]) -> bool:
-        """Deliver the flags and dead letters of `outcome`, retrying through any outage of the broker. False when the batch
-        became stale before they were acknowledged: they will be caused again."""
-        if not outcome.flags and not outcome.dead_letters:
-            return True
+    def prepare(self, outcome: Outcome, timing: Callable[[Flag], bytes] = untimed) -> list[Outgoing]:
+        """The records of what `outcome` publishes: flags, what goes onward, then dead letters. Needs no event loop."""
         records = flag_records(outcome.flags, self._flags, timing)
-        letters = [dead_letter_record(letter, self._dead_letters) for letter in outcome.dead_letters]
+        records += self._onward(outcome.onward)
+        records += [dead_letter_record(letter, self._dead_letters) for letter in outcome.dead_letters]
+        return records
+
+    async def publish(self, outcome: Outcome, *, records: list[Outgoing] | None = None, stale: Callable[[], bool]) -> bool:
+        """Deliver what `outcome` publishes (`records`, where they are prepared already), retrying through any outage of the
+        broker, and when all of it is there what closes it. False when the batch became stale before: it will be caused again."""
+        prepared = self.prepare(outcome) if records is None else records
+        if prepared and not await self._deliver(outcome, prepared, stale):
+            return False
+        return not outcome.closing or await self.persist(self._onward(outcome.closing), stale=stale) is not None
+
+    async def _deliver(self, outcome: Outcome, prepared: list[Outgoing], stale: Callable[[], bool]) -> bool:
         try:
-            placed = await self.persist([*records, *letters], stale=stale)
+            placed = await self.persist(prepared, stale=stale)
         except MessageSizeTooLargeError:
-            log.warning("dead_letter.too_large", count=len(letters))
+            log.warning("dead_letter.too_large", count=len(outcome.dead_letters))
             small = [dead_letter_record(without_value(letter), self._dead_letters) for letter in outcome.dead_letters]
-            placed = await self.persist([*records, *small], stale=stale)
+            placed = await self.persist([*prepared[: len(outcome.flags) + len(outcome.onward)], *small], stale=stale)
         return placed is not None
+
+    def _onward(self, many: Sequence[Onward]) -> list[Outgoing]:
+        return [Outgoing(self._names.wire(one.topic), one.key, one.value, partition=one.partition) for one in many]
 
     async def persist(self, records: list[Outgoing], *, stale: Callable[[], bool]) -> list[Placed] | None:
         """Send `records` until the broker acknowledges all; None when `stale()` turned true before. Raises only

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from stream import metrics
 from stream.delivery import Delivery, untimed
 from stream.errors import StateError
 from stream.lane import Batch, Lane
+from stream.record_batch import Outgoing
 from stream.state import StateTable
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,10 @@ STUCK_PAUSE_S = 1.0
 
 
 class Judged(NamedTuple):
-    """What a batch causes, and the timing of each flag in it as JSON (empty: not known)."""
+    """What a batch causes, and the records that publish it."""
 
     outcome: Outcome
-    timing: Callable[[Flag], bytes]
+    records: list[Outgoing]
 
 
 class AgentLoop:
@@ -92,11 +93,16 @@ class AgentLoop:
         return True
 
     async def _judge(self, records: Sequence[RawRecord]) -> Judged:
+        return await asyncio.to_thread(self._judge_here, records)
+
+    def _judge_here(self, records: Sequence[RawRecord]) -> Judged:
+        """Judge, and serialise what is to be published: in the thread, while the broker still takes the batch before."""
         started_s = time.time()
-        outcome = await asyncio.to_thread(self._agent.handle, records, at=datetime.now(UTC))
+        outcome = self._agent.handle(records, at=datetime.now(UTC))
         scored_s = time.time()
         metrics.SCORE.labels(self._agent.topic).observe(scored_s - started_s)
-        return Judged(outcome, timing(records, started_s, scored_s) if outcome.flags else untimed)
+        timed = timing(records, started_s, scored_s, outcome.appended_ms) if outcome.flags else untimed
+        return Judged(outcome, self._delivery.prepare(outcome, timed))
 
     async def _judge_alone(self, raw: RawRecord) -> Judged:
         try:
@@ -105,12 +111,13 @@ class AgentLoop:
             raise
         except Exception as error:  # noqa: BLE001 (a bug of ours must not stop the stream or lose the record)
             letter = dead_letter(raw, error_class=type(error).__name__, error_text="cannot be judged", at=datetime.now(UTC))
-            return Judged(Outcome(dead_letters=[letter]), untimed)
+            outcome = Outcome(dead_letters=[letter])
+            return Judged(outcome, self._delivery.prepare(outcome))
 
     async def _finish(self, judged: Judged, records: Sequence[RawRecord], batch: Batch) -> bool:
         """Publish, then store; False when the batch became stale meanwhile."""
         outcome = judged.outcome
-        if not await self._delivery.publish(outcome, timing=judged.timing, stale=lambda: batch.stale):
+        if not await self._delivery.publish(outcome, records=judged.records, stale=lambda: batch.stale):
             return False
         if self._table is not None and not await self._table.flush(outcome.state, self._delivery, stale=lambda: batch.stale):
             return False
@@ -129,10 +136,13 @@ class AgentLoop:
             metrics.FLAGS.labels(label, decision).inc(count)
 
 
-def timing(records: Sequence[RawRecord], started_s: float, scored_s: float) -> Callable[[Flag], bytes]:
+def timing(
+    records: Sequence[RawRecord], started_s: float, scored_s: float, elsewhere_ms: Mapping[tuple[int, int], int] | None = None
+) -> Callable[[Flag], bytes]:
     """The timing of each flag of a batch, which only the driver knows, as the JSON of a `Timing`: a copy of every flag to
-    put a validated object into would cost as much as publishing it."""
-    appended_ms = {(raw.at.partition, raw.at.offset): raw.timestamp_ms for raw in records}
+    put a validated object into would cost as much as publishing it. `elsewhere_ms` tells when the events were appended, where
+    they are not the batch's own records."""
+    appended_ms = elsewhere_ms or {(raw.at.partition, raw.at.offset): raw.timestamp_ms for raw in records}
     started_ms, now_ms, score_ms = started_s * 1000, time.time() * 1000, max(0.0, (scored_s - started_s) * 1000)
 
     @cache
