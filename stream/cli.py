@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from stream.commands import contracts, history, records, service
+from stream.commands.act import act
 from stream.commands.bench import bench_app
 from stream.commands.dead_letters import dead_letters_app
 from stream.commands.models import models_app
@@ -23,7 +24,7 @@ app = typer.Typer(
     help="Judges messages and transactions as they stream through Kafka, and publishes flags in time to act.",
 )
 COMMANDS = (
-    service.demo, service.broker, service.worker, records.send, records.tail, records.score, history.replay, contracts.asyncapi,
+    service.demo, service.broker, service.worker, act, records.send, records.tail, records.score, history.replay, contracts.asyncapi,
     contracts.schemas, service.settings,
 )
 for command in COMMANDS:

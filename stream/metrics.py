@@ -23,3 +23,24 @@ LATENCY = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
 QUEUED = Gauge("flagstream_queued_records", "records fetched and waiting for their agent", ["topic"], registry=REGISTRY)
+
+# Of the actions service; a sink is named in its rules file.
+ACTIONS = Counter(
+    "flagstream_actions", "flags that a sink is done with, by outcome: delivered or dead_letter", ["sink", "outcome"], registry=REGISTRY
+)
+ACTION_ATTEMPTS = Counter(
+    "flagstream_action_attempts", "attempts to hand a flag to a sink, by outcome: delivered, again or refused", ["sink", "outcome"],
+    registry=REGISTRY,
+)
+ACTION_SECONDS = Histogram(
+    "flagstream_action_seconds", "time of one attempt", ["sink"], registry=REGISTRY,
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
+)
+ACTION_LATENCY = Histogram(
+    "flagstream_action_latency_seconds", "from publication of a flag to its delivery to a sink", ["sink"], registry=REGISTRY,
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600, 3600),
+)
+ACTION_HELD = Gauge("flagstream_action_held", "flags in memory for a sink", ["sink"], registry=REGISTRY)
+ACTION_LAG = Gauge("flagstream_action_lag", "flags after the first that a sink is not done with", ["sink"], registry=REGISTRY)
+ACTION_BREAKER = Gauge("flagstream_action_breaker_open", "1 while a sink is left alone because it fails", ["sink"], registry=REGISTRY)
+ACTION_UNREADABLE = Counter("flagstream_action_unreadable", "records of the flags topic that are no flag", ["sink"], registry=REGISTRY)

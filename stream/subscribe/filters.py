@@ -24,17 +24,6 @@ class Wanted(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """The flags that at least one of `filters` accepts."""
-
-    filters: tuple[Filter, ...]
-
-    def accepts(self, flag: Flag) -> bool:
-        """Whether one of them accepts `flag`."""
-        return any(one.accepts(flag) for one in self.filters)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """Conditions that must all hold; one that is None always does."""
