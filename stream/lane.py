@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -182,6 +183,8 @@ class LaneConsumer(driver.Consumer):
         self.epoch = 0
         self.done: dict[TP, int] = {}
         self._next: dict[TP, int] = {}
+        self._gaps: dict[TP, int] = {}
+        """Where the records of a partition went on behind a gap, which is believed when it is found a second time."""
         self._rewind_due = False
         self._settled = False
         """Input may be taken: partitions are assigned, their state is restored, and their positions are the committed ones."""
@@ -241,13 +244,15 @@ class LaneConsumer(driver.Consumer):
             # Faust cancels this as soon as it sees the signal, and recovers once more.
             await asyncio.sleep(RECOVERY_RESTART_S)
             return
+        epoch = self.epoch
         await super().perform_seek()
-        # Partitions that nothing was committed of keep their position, which may have moved on since they were assigned.
-        fresh = [tp for tp in self.assignment() if tp.topic in self.lanes and self._committed_offset[tp] is None]
-        if fresh:
-            await self._thread.seek_to_beginning(*(self._new_topicpartition(tp.topic, tp.partition) for tp in fresh))
+        if epoch != self.epoch:
+            return  # partitions were revoked meanwhile: this is called again for those that come
+        # What was fetched while Faust resumed and sought is void, and only the loop that fetches can seek with no fetch
+        # under way: one that returned between Faust's seek and this line would leave a gap.
         self.new_epoch()
         self._settled = True
+        self._rewind_due = True
 
     @property
     def _recovery(self) -> Recovery:
@@ -271,17 +276,26 @@ class LaneConsumer(driver.Consumer):
     async def _rewind(self) -> None:
         """Deliver again what is not acknowledged, after a fetch had to be discarded."""
         self._rewind_due = False
+        if self._recovery.in_recovery:
+            await self._seek_all({tp: max(self._recovery.active_offsets[tp] or 0, 0) for tp in self._recovery.active_tps})
+        if not self._settled:
+            return  # input is sought when it is settled
         assigned = [tp for tp in self.assignment() if tp.topic in self.lanes]
         safe = {tp: self.done.get(tp) or self._committed_offset[tp] for tp in assigned}
+        acknowledged = self.done.copy()
         self.new_epoch()
-        for tp, offset in safe.items():
-            if offset is None:
-                await self._thread.seek_to_beginning(self._new_topicpartition(tp.topic, tp.partition))
-            else:
-                await self.seek(tp, offset)
-        if self._recovery.in_recovery:
-            for tp in self._recovery.active_tps:
-                await self.seek(tp, max(self._recovery.active_offsets[tp] or 0, 0))
+        self.done.update(acknowledged)
+        await self._seek_all(safe)
+
+    async def _seek_all(self, offsets: dict[TP, int | None]) -> None:
+        """Seek, in the thread of the client; a partition without an offset to its beginning."""
+        fresh = [tp for tp, offset in offsets.items() if offset is None]
+        try:
+            # Not `seek_to_beginning`: it leaves a partition without a position for a while, at which Faust's watch crashes.
+            first = await self.earliest_offsets(*fresh) if fresh else {}
+            await self._thread.seek_wait({tp: first.get(tp, 0) if offset is None else offset for tp, offset in offsets.items()})
+        except IllegalStateError:
+            log.info("lane.revoked", hint="partitions went elsewhere before they were sought")
 
     # Fetching.
 
@@ -339,8 +353,15 @@ class LaneConsumer(driver.Consumer):
         if not self._settled:
             # Faust resumes the input before it has sought it; what is fetched in between comes again after the seek.
             return
-        expected = self._next.get(tp) or self._committed_offset[tp] or 0
-        if records[0].offset < expected:
+        expected = self._next.get(tp) or self.done.get(tp) or self._committed_offset[tp] or 0
+        first = records[0].offset
+        if first > expected > 0 and self._gaps.get(tp) != first:
+            # Retention and transactions leave gaps, and so would a record that was passed over: look again.
+            log.info("lane.gap", partition=tp.partition, expected=expected, found=first)
+            self._gaps[tp] = first
+            self._rewind_due = True
+            return
+        if first < expected:
             records = [record for record in records if record.offset >= expected]
             if not records:
                 return

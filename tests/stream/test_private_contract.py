@@ -25,7 +25,7 @@ TOUCHED: dict[object, tuple[str, ...]] = {
         "_get_active_partitions", "_to_message", "_new_topicpartition", "on_partitions_revoked", "perform_seek", "wait_empty",
         "on_partitions_assigned", "commit_and_end_transactions", "on_buffer_full", "on_buffer_drop", "stop_flow", "seek",
     ),
-    driver.AIOKafkaConsumerThread: ("seek_to_beginning",),
+    driver.AIOKafkaConsumerThread: ("seek_wait", "earliest_offsets"),
     Recovery: ("_set_recovery_ended", "need_recovery", "active_remaining"),
     Collection: ("_new_store",),
     memory.Store: ("persisted_offset", "on_rebalance", "on_recovery_completed"),
