@@ -1,0 +1,229 @@
+"""Terminals kept by an agent of their own, fed as a stream would, against one process that folds everything in the order of time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zlib import crc32
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agents.board import Inputs
+from agents.fraud import FraudAgent
+from agents.protocol import Agent, Onward, Outcome, StateKey
+from agents.terminals import TerminalAgent
+from agents.verdicts import VerdictAgent
+from agents.visits import TOPIC, TRANSACTIONS, VERDICTS, Mark, pack_mark
+from models.features import FEATURES, Vector, vector
+from models.ledger import Ledger, in_time_order
+from schemas.codec import Position, RawRecord, encode
+from schemas.flag import Flag, Provenance, Reason
+from schemas.policy import LabelRule, Policy
+from schemas.transaction import Transaction
+from schemas.verdict import Verdict
+
+NOW = datetime(2026, 11, 23, 13, tzinfo=UTC)
+START = datetime(2020, 1, 1, tzinfo=UTC)
+LOADED_MS = 1_600_000_000_000
+NAMES = ("amount", "card_count_7d", *(name for name in FEATURES if name.startswith("terminal_")))
+PARTITIONS = 3
+EVERYTHING = Policy(name="all", labels={"fraud": LabelRule(review=0.0, severity="high")})
+
+
+class Telling:
+    """A model whose score is a digest of its row: another value anywhere is another score."""
+
+    features = NAMES
+    vector: Vector = staticmethod(vector(NAMES))
+
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.array([(crc32(np.ascontiguousarray(row, np.float32).tobytes()) % 10**6) / 10**6 for row in rows], np.float32)
+
+    def reasons(self, row: Sequence[float]) -> tuple[Reason, ...]:
+        return (Reason(code="row", text=repr([round(value, 9) for value in row])),)
+
+
+def payment(number: int, at: datetime, *, card: str, place: str | None, amount: int = 500) -> Transaction:
+    return Transaction(
+        id=f"t{number}", occurred_at=at, account_id="a", card_id=card, amount_minor=amount, currency="EUR", terminal_id=place
+    )
+
+
+def scene(seed: int, *, transactions: int = 400, days: float = 12) -> tuple[list[Transaction], list[Verdict]]:
+    """Payments at a few terminals, and verdicts on some, known hours or days later; the first is on nothing that was seen."""
+    chance = random.Random(seed)
+    times = sorted(chance.uniform(0, days) for _ in range(transactions))
+    paid = [
+        payment(number, START + timedelta(days=at), card=f"c{chance.randrange(9)}", place=f"p{chance.randrange(7)}", amount=chance.randrange(9_999))
+        for number, at in enumerate(times)
+    ]
+    said = [Verdict(id="v", event_id="-", label="fraud", outcome="legitimate", source="test", occurred_at=START - timedelta(days=1))]
+    for tx in chance.sample(paid, transactions // 4):
+        known = tx.occurred_at + timedelta(days=chance.uniform(0.01, 5))
+        outcome = chance.choice(["fraud", "confirmed", "legitimate"])
+        said.append(
+            Verdict.model_validate(
+                {"id": f"v{tx.id}", "event_id": tx.id, "label": "fraud", "outcome": outcome, "source": "test", "occurred_at": known}
+            )
+        )
+    return paid, said
+
+
+def folded(paid: Iterable[Transaction], said: Iterable[Verdict]) -> dict[str, list[float]]:
+    """The rows that one process finds."""
+    ledger = Ledger(vector(NAMES))
+    rows = {}
+    for event in in_time_order(paid, said):
+        if isinstance(event, Verdict):
+            ledger.learn(event)
+        else:
+            rows[event.id] = ledger.see(event)
+    return rows
+
+
+@dataclass
+class Stream:
+    """The three agents with their logs, in one process; each log is read in batches of any size, and may be read again."""
+
+    chance: random.Random
+    batch: tuple[int, ...] = (1, 5, 64)
+    wait_s: float = 3600.0
+    flags: dict[str, Flag] = field(default_factory=dict)
+    states: dict[str, dict[StateKey, bytes]] = field(default_factory=lambda: {"transactions": {}, TOPIC: {}})
+    logs: dict[str, list[list[RawRecord]]] = field(default_factory=dict)
+    read: dict[tuple[str, int], int] = field(default_factory=dict)
+    clock_ms: int = LOADED_MS
+
+    def __post_init__(self) -> None:
+        model, origin = Telling(), Provenance(model="m", policy="p")
+        self.agents: dict[str, Agent] = {
+            "transactions": FraudAgent(model, EVERYTHING, _Read(self.states["transactions"]), origin, tier="t", terminals=PARTITIONS),
+            "verdicts": VerdictAgent(partitions=PARTITIONS),
+            TOPIC: TerminalAgent(
+                model, EVERYTHING, _Read(self.states[TOPIC]), origin, inputs=Inputs(PARTITIONS, PARTITIONS), wait_s=self.wait_s, tier="t"
+            ),
+        }
+        self.logs = {topic: [[] for _ in range(PARTITIONS)] for topic in self.agents}
+
+    def append(self, topic: str, key: bytes | None, value: bytes, partition: int | None = None) -> None:
+        number = crc32(key or b"") % PARTITIONS if partition is None else partition
+        log = self.logs[topic][number]
+        self.clock_ms += 1
+        log.append(RawRecord(Position(topic, number, len(log)), key, value, self.clock_ms))
+
+    def load(self, paid: Iterable[Transaction], said: Iterable[Verdict]) -> None:
+        for tx in paid:
+            self.append("transactions", tx.entity.encode(), encode(tx))
+        for verdict in said:
+            self.append("verdicts", verdict.event_id.encode(), encode(verdict))
+
+    def send(self, many: Iterable[Onward]) -> None:
+        for one in many:
+            self.append(one.topic, one.key, one.value, one.partition)
+
+    def lag(self, topic: str) -> list[int]:
+        return [number for number, log in enumerate(self.logs[topic]) if self.read.get((topic, number), 0) < len(log)]
+
+    def step(self, topic: str, partition: int, *, crash: bool = False) -> None:
+        """Hand a batch over. In a crash all that it caused is published, and nothing is stored or acknowledged."""
+        start = self.read.get((topic, partition), 0)
+        batch = self.logs[topic][partition][start : start + self.chance.choice(self.batch)]
+        outcome: Outcome = self.agents[topic].handle(batch, at=NOW)
+        assert not outcome.dead_letters
+        self.flags.update((flag.event.id, flag) for flag in outcome.flags)
+        self.send(outcome.onward)
+        self.send(outcome.closing)
+        if not crash:
+            self.states.get(topic, {}).update(outcome.state)
+            self.read[topic, partition] = start + len(batch)
+
+    def tick(self) -> None:
+        """Mark the partitions that were read to their ends."""
+        for topic, channel in (("transactions", TRANSACTIONS), ("verdicts", VERDICTS)):
+            for number in set(range(PARTITIONS)) - set(self.lag(topic)):
+                mark = pack_mark(Mark(channel, number, complete_ms=self.clock_ms))
+                self.send([Onward(TOPIC, None, mark, theirs) for theirs in range(PARTITIONS)])
+
+    def run(self, *, crashes: float = 0.0, ticks: float = 0.05) -> None:
+        """Until everything is read, in any order of the partitions."""
+        while places := [(topic, number) for topic in self.logs for number in self.lag(topic)]:
+            self.step(*self.chance.choice(places), crash=self.chance.random() < crashes)
+            if self.chance.random() < ticks:
+                self.tick()
+        self.tick()
+        while places := [(TOPIC, number) for number in self.lag(TOPIC)]:
+            self.step(*self.chance.choice(places))
+
+    def rows(self) -> dict[str, str]:
+        return {event: flag.reasons[0].text for event, flag in self.flags.items()}
+
+
+class _Read:
+    def __init__(self, values: dict[StateKey, bytes]) -> None:
+        self._values = values
+
+    def get(self, at: StateKey) -> bytes | None:
+        return self._values.get(at)
+
+
+def told(rows: dict[str, list[float]]) -> dict[str, str]:
+    return {event: repr([round(value, 9) for value in row]) for event, row in rows.items()}
+
+
+SEEDS = pytest.mark.parametrize("seed", range(6))
+
+
+@SEEDS
+def test_any_interleaving_gives_the_rows_of_one_process_that_folds_all(seed: int) -> None:
+    paid, said = scene(seed)
+    random.Random(seed).shuffle(said)
+    stream = Stream(random.Random(seed))
+    stream.load(paid, said)
+    stream.run()
+    assert stream.rows() == told(folded(paid, said))
+    assert not any(flag.not_assessed for flag in stream.flags.values() if flag.occurred_at > START + timedelta(hours=1))
+
+
+@SEEDS
+def test_what_is_delivered_again_after_a_crash_changes_nothing(seed: int) -> None:
+    paid, said = scene(seed, transactions=200)
+    stream = Stream(random.Random(seed))
+    stream.load(paid, said)
+    stream.run(crashes=0.2)
+    assert stream.rows() == told(folded(paid, said))
+
+
+def test_only_so_long_is_an_hour_waited_for_and_then_the_flag_says_what_was_not_assessed() -> None:
+    stream = Stream(random.Random(1), wait_s=10.0)
+    paid = [payment(1, START, card="c", place="p"), payment(2, START + timedelta(hours=2), card="c", place="p")]
+    stream.load(paid, [])
+    for _ in range(9):
+        for number in stream.lag("transactions"):
+            stream.step("transactions", number)
+        for number in stream.lag(TOPIC):
+            stream.step(TOPIC, number)
+    assert not stream.flags, "nothing is known of the other partitions and of verdicts"
+    stream.clock_ms += 10_000
+    stream.send([Onward(TOPIC, None, pack_mark(Mark(TRANSACTIONS, 0)), theirs) for theirs in range(PARTITIONS)])
+    for number in stream.lag(TOPIC):
+        stream.step(TOPIC, number)
+    assert {flag.event.id: flag.not_assessed for flag in stream.flags.values()} == {"t1": ("terminal",), "t2": ("terminal",)}
+
+
+def test_a_transaction_that_names_no_terminal_is_judged_at_once() -> None:
+    stream = Stream(random.Random(1))
+    stream.load([payment(1, START, card="c", place=None)], [])
+    stream.step("transactions", *stream.lag("transactions"))
+    assert [(flag.event.id, flag.not_assessed) for flag in stream.flags.values()] == [("t1", ("terminal",))]
+
+
+def test_what_is_no_record_of_a_terminal_is_a_dead_letter_and_no_more() -> None:
+    stream = Stream(random.Random(1))
+    garbage: list[Callable[[], bytes]] = [lambda: b"", lambda: b"\x01", lambda: b"\x02xx", lambda: b"\xff" * 40, lambda: b"\x01" * 200]
+    raws = [RawRecord(Position(TOPIC, 0, number), b"p", make(), LOADED_MS) for number, make in enumerate(garbage)]
+    outcome = stream.agents[TOPIC].handle(raws, at=NOW)
+    assert [letter.error_class for letter in outcome.dead_letters] == ["Malformed"] * len(garbage)
