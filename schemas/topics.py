@@ -16,15 +16,22 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
-    """A topic as it is created: `key` names what its records are keyed by, `retention_ms` how long they are kept."""
+class InternalTopic:
+    """A topic as it is created: `key` names what its records are keyed by, `retention_ms` how long they are kept. One between
+    our own workers holds records in a form of their own, which is no contract."""
 
     name: str
     key: str
-    payload: type[Contract]
-    direction: Literal["in", "out"]
     retention_ms: int
     partitions: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic(InternalTopic):
+    """A topic that others write or read, by contract."""
+
+    payload: type[Contract]
+    direction: Literal["in", "out"]
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -34,6 +41,11 @@ TOPICS: tuple[Topic, ...] = (
     Topic(name="verdicts", key="event_id", payload=Verdict, direction="in", retention_ms=365 * DAY_MS),
     Topic(name="dead-letters", key="key of the record", payload=DeadLetter, direction="out", retention_ms=30 * DAY_MS),
     Topic(name="action-retries", key="entity of the event", payload=Flag, direction="in", retention_ms=7 * DAY_MS),
+)
+
+INTERNAL: tuple[InternalTopic, ...] = (
+    # Transactions once more, by terminal, with marks of how far they are, and verdicts: read once, right after they were written.
+    InternalTopic(name="terminal-visits", key="terminal, else merchant, else payee", retention_ms=3 * DAY_MS),
 )
 
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import faust
 
 from agents.protocol import Agent, State
+from agents.visits import TOPIC as VISITS
+from agents.visits import TRANSACTIONS, VERDICTS
 from stream import clients
 from stream import lane as fast
 from stream.delivery import Delivery
 from stream.loop import AgentLoop
+from stream.marks import Marker
 from stream.names import Names
 from stream.publisher import Publisher
 from stream.settings import Settings
@@ -24,18 +27,23 @@ if TYPE_CHECKING:
 
 HISTORIES = "histories"
 """The table of card and account histories."""
+TERMINALS = "terminals"
+"""The table of terminals."""
+MARKED = {"transactions": TRANSACTIONS, "verdicts": VERDICTS}
+"""The inputs that keepers of terminals must hear of, with their channels."""
 SESSION_TIMEOUT_S = 6.0
 REBALANCE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """An agent to run: `build` gets the state that the agent reads (None for one without)."""
+    """An agent to run: `build` gets the state that the agent reads (None for one without), which is kept in `table`."""
 
     topic: str
     build: Callable[[State | None], Agent]
     max_batch: int
     stateful: bool = False
+    table: str = HISTORIES
 
 
 def build_app(
@@ -70,6 +78,9 @@ def build_app(
     delivery = Delivery(Publisher(producer), names)
     for registration in registrations:
         _register(app, transport, registration, delivery, names, settings, partitions)
+    if any(registration.topic == VISITS for registration in registrations):
+        lanes = {transport.lanes[names.wire(topic)]: channel for topic, channel in MARKED.items()}
+        app.task(Marker(lanes, delivery, topic=names.wire(VISITS), partitions=partitions[VISITS]).run)
     return app
 
 
@@ -86,7 +97,7 @@ def _register(
     table: StateTable | None = None
     if registration.stateful:
         count = partitions[registration.topic]
-        table = StateTable(app, name=HISTORIES, partitions=count, store=f"{settings.state_store}://")
+        table = StateTable(app, name=registration.table, partitions=count, store=f"{settings.state_store}://")
         app.tables.add(table)
         transport.restores[table.changelog_topic_name] = table.restore
     lane = transport.lanes[wire] = fast.Lane(wire)

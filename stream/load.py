@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.fraud import FraudAgent
+from agents.board import Inputs
+from agents.fraud import FraudAgent, PlaceRows
 from agents.moderation import ModerationAgent
 from agents.protocol import State
+from agents.terminals import TerminalAgent
 from models import normalise
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
@@ -74,7 +76,18 @@ def fraud_model(settings: Settings, *, terminals: bool = False) -> tuple[Bundle,
         raise UsageError(f"model {error}") from error
 
 
-def fraud_agent(bundle: Bundle, model: FraudClassifier, policy: Policy, state: State, *, mode: Mode = "live") -> FraudAgent:
+def fraud_agent(
+    bundle: Bundle, model: FraudClassifier, policy: Policy, state: State, *, mode: Mode = "live", terminals: int = 0,
+    places: PlaceRows | None = None,
+) -> FraudAgent:
     """The fraud agent over `state`."""
     provenance = Provenance(model=bundle.digest, policy=policy.digest)
-    return FraudAgent(model, policy, state, provenance, tier=bundle.card.name, mode=mode)
+    return FraudAgent(model, policy, state, provenance, tier=bundle.card.name, mode=mode, terminals=terminals, places=places)
+
+
+def terminal_agent(
+    bundle: Bundle, model: FraudClassifier, policy: Policy, state: State, *, inputs: Inputs, wait_s: float, mode: Mode = "live"
+) -> TerminalAgent:
+    """The agent of terminals over `state`."""
+    provenance = Provenance(model=bundle.digest, policy=policy.digest)
+    return TerminalAgent(model, policy, state, provenance, inputs=inputs, wait_s=wait_s, tier=bundle.card.name, mode=mode)

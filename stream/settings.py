@@ -50,6 +50,10 @@ class Settings(BaseModel):
     )
     state_dir: Path = Field(default=Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
     state_store: Literal["rocksdb", "memory"] = Field(default="rocksdb", description="where the local copy lives: on disk, or in memory")
+    terminal_wait_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        default=30.0,
+        description="how long a transaction waits until everything before its hour is known of its terminal; then it is judged without",
+    )
     web_host: str = Field(default="127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
     web_port: Port = Field(default=6066, description="its port; 0 takes a free one")
     log: Literal["console", "json"] = Field(default="console", description="how log lines look")

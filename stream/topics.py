@@ -10,7 +10,7 @@ from typing import Any
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.topics import TOPICS
+from schemas.topics import INTERNAL, TOPICS, InternalTopic
 from stream.clients import kafka_python_options
 from stream.errors import BrokerError
 from stream.names import Names
@@ -20,6 +20,7 @@ CONNECT_TIMEOUT_S = 5.0
 BROKER_DEFAULT = -1
 """Replication factor: whatever the broker's own default is."""
 EARLIEST, LATEST = -2, -1
+ALL: tuple[InternalTopic, ...] = (*TOPICS, *INTERNAL)
 MAX_MESSAGE_BYTES = {"dead-letters": "3145728"}
 """A dead letter holds a record of up to 1 MiB in base64."""
 
@@ -70,7 +71,7 @@ def create(settings: Settings, *, replication: int = BROKER_DEFAULT) -> list[str
                 **({"max.message.bytes": size} if (size := MAX_MESSAGE_BYTES.get(topic.name)) else {}),
             },
         }
-        for topic in TOPICS
+        for topic in ALL
     }
     with admin(settings) as client:
         return _create(client, wanted)
@@ -116,7 +117,7 @@ def partition_counts(settings: Settings) -> dict[str, int]:
     with admin(settings) as client:
         found = _counts(client)
     names = Names(settings.prefix)
-    return {topic.name: found[wire] for topic in TOPICS if (wire := names.wire(topic.name)) in found}
+    return {topic.name: found[wire] for topic in ALL if (wire := names.wire(topic.name)) in found}
 
 
 def states(settings: Settings) -> list[TopicState]:
@@ -126,7 +127,7 @@ def states(settings: Settings) -> list[TopicState]:
     with admin(settings) as client:
         there = _counts(client)
         committed = client.list_group_offsets(group).get(group, {})
-        return [_state(client, wire, there[wire], committed) for topic in TOPICS if (wire := names.wire(topic.name)) in there]
+        return [_state(client, wire, there[wire], committed) for topic in ALL if (wire := names.wire(topic.name)) in there]
 
 
 def _state(client: KafkaAdminClient, wire: str, partitions: int, committed: dict[TopicPartition, Any]) -> TopicState:

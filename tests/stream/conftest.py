@@ -17,12 +17,15 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from agents.board import Board
+from agents.fraud import CLOCK_KEY
 from agents.protocol import StateKey
+from agents.visits import TOPIC as VISITS
 from schemas.codec import Position, RawRecord
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
 from stream import load, topics
-from stream.app import HISTORIES
+from stream.app import HISTORIES, TERMINALS
 from stream.names import Names
 from stream.settings import Settings
 from stream.traffic.generate import traffic
@@ -31,18 +34,22 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 def read_all(broker: str, topic: str) -> list[RawRecord]:
-    """All records of a topic, in order for each partition."""
+    """All records that a topic has now, in order for each partition."""
     consumer = KafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False)
     with contextlib.closing(consumer):
         tps = [TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(tps)
         consumer.seek_to_beginning()
-        left = sum(consumer.end_offsets(tps).values())
+        ends = consumer.end_offsets(tps)
+        left = sum(ends.values())
         found: list[RawRecord] = []
         deadline = time.monotonic() + 30
         while len(found) < left and time.monotonic() < deadline:
             for tp, records in consumer.poll(500, max_records=5_000).items():
-                found += [RawRecord(Position(topic, tp.partition, one.offset), one.key, one.value, one.timestamp) for one in records]
+                found += [
+                    RawRecord(Position(topic, tp.partition, one.offset), one.key, one.value, one.timestamp)
+                    for one in records if one.offset < ends[tp]
+                ]  # fmt: skip
     assert len(found) == left, f"read only {len(found)} of {left} records of {topic}"
     return sorted(found, key=lambda raw: raw.at)
 
@@ -104,12 +111,30 @@ class Stage:
         return read_all(self.broker, self.names.wire(topic))
 
     def until_done(self, timeout_s: float = 60.0) -> None:
-        """Wait until every input is committed."""
+        """Wait until every input is committed, and what it caused for terminals is too."""
         deadline = time.monotonic() + timeout_s
         while (lag := self.lag()) > 0:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{lag} records uncommitted after {timeout_s} s; last log: {self.log(len(self.workers) - 1)[-3000:]}")
             time.sleep(0.2)
+        visits = self._visits_end()
+        while visits and (self._visits_end(committed=True) < visits or self._parked()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"transactions wait after {timeout_s} s; last log: {self.log(len(self.workers) - 1)[-3000:]}")
+            time.sleep(0.5)
+
+    def _visits_end(self, *, committed: bool = False) -> int:
+        """Records for terminals so far, or of them those that are committed."""
+        (state,) = (one for one in topics.states(self.settings) if one.name == self.names.wire(VISITS))
+        return sum(state.end_offsets) - (0 if not committed else sum(state.end_offsets) if state.lag is None else state.lag)
+
+    def _parked(self) -> int:
+        """Transactions that wait at their terminals for an hour to close."""
+        boards: dict[int, Board] = {}
+        for raw in read_all(self.broker, topics.changelog_name(self.settings, TERMINALS)):
+            if raw.key == b"b":
+                boards[raw.at.partition] = Board.from_bytes(raw.value)
+        return sum(demand.waiting for board in boards.values() for demand in board.parked.values())
 
     def flags(self) -> list[Flag]:
         """All published flags, repetitions included."""
@@ -120,9 +145,9 @@ class Stage:
         return [DeadLetter.model_validate_json(raw.value or b"") for raw in self.read("dead-letters")]
 
     def changelog(self) -> dict[StateKey, bytes]:
-        """The latest value of every key of the table's changelog."""
+        """The latest value of every card in the table's changelog."""
         records = read_all(self.broker, topics.changelog_name(self.settings, HISTORIES))
-        return {StateKey(raw.at.partition, raw.key or b""): raw.value or b"" for raw in records}
+        return {StateKey(raw.at.partition, raw.key or b""): raw.value or b"" for raw in records if raw.key != CLOCK_KEY}
 
     def expected(self) -> tuple[dict[str, Flag], dict[str, DeadLetter], dict[StateKey, bytes]]:
         """What the agents make of the input topics record by record: flags and dead letters by id, and the state."""

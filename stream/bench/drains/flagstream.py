@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import faust
 
-from agents.protocol import Agent, Outcome
+from agents.protocol import Agent, Outcome, State
 from schemas.codec import RawRecord
 from schemas.labels import Kind
 from stream import collector, topics
-from stream.app import HISTORIES, Registration, build_app
+from stream.app import Registration, build_app
 from stream.bench.job import TOPICS, Drained, Job, Meter
 from stream.bench.passthrough import PassthroughAgent
 from stream.publisher import new_producer
@@ -31,11 +32,12 @@ AGENTS = {"message": "moderation", "transaction": "fraud"}
 
 
 class Clocked:
-    """An agent that starts a meter when its first batch comes."""
+    """An agent that starts a meter when its first batch comes; `onward` counts what it sends on, `answered` what came from there."""
 
-    def __init__(self, agent: Agent, meter: Meter) -> None:
+    def __init__(self, agent: Agent, meter: Meter, tally: Counter[str]) -> None:
         self._agent = agent
         self._meter = meter
+        self._tally = tally
 
     @property
     def kind(self) -> Kind:
@@ -50,7 +52,10 @@ class Clocked:
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What the agent says."""
         self._meter.begin()
-        return self._agent.handle(records, at=at)
+        outcome = self._agent.handle(records, at=at)
+        self._tally["onward"] += len(outcome.onward)
+        self._tally["answered"] += len(outcome.appended_ms or ())
+        return outcome
 
 
 def drain(job: Job) -> Drained:
@@ -58,9 +63,9 @@ def drain(job: Job) -> Drained:
     logging.getLogger("faust").setLevel(logging.ERROR)
     settings = settings_of(job)
     if job.kind == "passthrough":
-        registered = Registration(TOPICS[job.kind], lambda _: PassthroughAgent(), PASSTHROUGH_BATCH)
+        registered = [Registration(TOPICS[job.kind], lambda _: PassthroughAgent(), PASSTHROUGH_BATCH)]
     else:
-        (registered,) = registrations(settings, [AGENTS[job.kind]])
+        registered = registrations(settings, [AGENTS[job.kind]], topics.partition_counts(settings))
     return asyncio.run(drain_with(registered, job, settings))
 
 
@@ -74,27 +79,34 @@ def settings_of(job: Job) -> Settings:
     )
 
 
-async def drain_with(registered: Registration, job: Job, settings: Settings) -> Drained:
-    """Drain with the agent of `registered`, until every record of the backlog is acknowledged."""
-    meter = Meter()
+async def drain_with(registered: Sequence[Registration], job: Job, settings: Settings) -> Drained:
+    """Drain with the agents of `registered`, until every record of the backlog is acknowledged and what was sent on is answered."""
+    meter, tally = Meter(), Counter[str]()
     collector.spare()
-    build = registered.build
-    clocked = replace(registered, build=lambda state: Clocked(build(state), meter))
     partitions = topics.partition_counts(settings)
-    if registered.stateful:
-        topics.create_changelog(settings, topics.changelog_name(settings, HISTORIES), partitions[registered.topic])
+    clocked = []
+    for one in registered:
+        clocked.append(replace(one, build=_clocked(one, meter, tally)))
+        if one.stateful:
+            topics.create_changelog(settings, topics.changelog_name(settings, one.table), partitions[one.topic])
     producer = new_producer(settings)
     await producer.start()
-    app = build_app(settings, [clocked], producer, partitions=partitions)
+    app = build_app(settings, clocked, producer, partitions=partitions)
     starting = asyncio.create_task(app.start())
     try:
         await acknowledged(app, job.source, job.events)
+        while tally["answered"] < tally["onward"]:  # noqa: ASYNC110 (another's progress, which nothing announces)
+            await asyncio.sleep(POLL_S)
         return meter.end(job.events)
     finally:
         await app.stop()
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await producer.stop()
+
+
+def _clocked(registered: Registration, meter: Meter, tally: Counter[str]) -> Callable[[State | None], Agent]:
+    return lambda state: Clocked(registered.build(state), meter, tally)
 
 
 async def acknowledged(app: faust.App, source: str, events: int) -> None:

@@ -20,4 +20,4 @@ def drain(job: Job) -> Drained:
     """Write a value for each record of the backlog."""
     logging.getLogger("faust").setLevel(logging.ERROR)
     registered = Registration("transactions", lambda state: KeeperAgent(state or {}), BATCH, stateful=True)
-    return asyncio.run(drain_with(registered, job, settings_of(job)))
+    return asyncio.run(drain_with([registered], job, settings_of(job)))
