@@ -1,24 +1,28 @@
 """Text as the classifier reads it: disguises undone, ordinary text untouched, offsets kept.
 
 The steps, each a pattern and a replacement, in this order: characters (NFKC, invisible and bidirectional controls and stacked
-marks removed), confusables of other scripts, letters apart, leetspeak, repetition, overlong words. Each pattern consumes
-what it matched and looks at most a bounded distance around it, so that the time is linear in the text whatever is in it."""
+marks removed), confusables of other scripts, letters apart, leetspeak, repetition, spelling by a list of words (`models.respell`),
+overlong words. Each pattern consumes what it matched and looks at most a bounded distance around it, so that the time is linear in
+the text whatever is in it."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 
+from models import respell
 from models.confusables import CONFUSABLES
 
-VERSION = 1
+VERSION = 2
 
 Replace = Callable[[re.Match[str]], str]
+Step = Callable[[str], Iterable[tuple[int, int, str]]]
+"""What to put in place of [start, end) of a text, in order and apart from each other."""
 
 # Letters that a reader sees in a digit or sign inside a word. 2, 6, 8 and 9 stand in too many honest words (b2b, i18n, h8).
 _LEET = str.maketrans("013457@$!|+€", "oieastasiite")
@@ -52,7 +56,7 @@ _MARKS = re.compile(
     r"([^\W\d_])([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+)|[\u0300-\u036f\u0483-\u0489\u20d0-\u20ff]"
 )
 _FOREIGN_WORD = re.compile(r"(?<![A-Za-z])[A-Za-z]*+[^\x00-\x7f]\w*+")
-_APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?![\w']))(?:\1[A-Za-z0@$!13](?![\w'])){1,}+")
+_APART = re.compile(r"(?<![\w'])[A-Za-z0-9@$!](?:([ .\-_*/|~,])[A-Za-z0@$!13](?![^\W_]|'))(?:\1[A-Za-z0@$!13](?![^\W_]|')){1,}+(?!_)")
 _LEET_WORD = re.compile(
     rf"{_NEVER_BEFORE}(?!mp[34])(?:(?:[A-Za-z]{{1,32}}+(?:{_LEET_SIGN}{{1,2}}+[A-Za-z]{{1,32}}+){{1,8}}+|[a-z]{{1,32}}+(?=\$))\${{0,3}}+"
     rf"|\$[a-z]{{2,32}}+|@ss(?:hole)?s?){_NEVER_AFTER}"
@@ -151,15 +155,33 @@ def _foreign(char: str) -> bool:
     return char > "\u024f" and char.isalpha() and ord(char) not in CONFUSABLES and unicodedata.normalize("NFKC", char) == char
 
 
-def _steps(text: str) -> list[tuple[re.Pattern[str], Replace]]:
+def _steps(text: str) -> list[Step]:
     """The steps for `text`, in their order."""
-    steps: list[tuple[re.Pattern[str], Replace]] = []
+    steps: list[Step] = []
     if not text.isascii():
         fold = _fold_mixed if any(map(_foreign, set(text))) else _fold
-        steps = [(_CHARACTERS, lambda match: _character(match.group())), (_MARKS, _unmark), (_FOREIGN_WORD, fold)]
+        steps = [_step(_CHARACTERS, lambda match: _character(match.group())), _step(_MARKS, _unmark), _step(_FOREIGN_WORD, fold)]
     elif not text.isprintable():
-        steps = [(_CHARACTERS, lambda match: _character(match.group()))]
-    return [*steps, (_APART, _join), (_LEET_WORD, _unleet), (_REPEAT, _shorten), (_OVERLONG, _break)]
+        steps = [_step(_CHARACTERS, lambda match: _character(match.group()))]
+    return [
+        *steps,
+        _step(_APART, _join),
+        _step(_LEET_WORD, _unleet),
+        _step(_REPEAT, _shorten),
+        respell.edits,
+        _step(_OVERLONG, _break),
+    ]
+
+
+def _step(pattern: re.Pattern[str], replace: Replace) -> Step:
+    return partial(_edits, pattern, replace)
+
+
+def _edits(pattern: re.Pattern[str], replace: Replace, text: str) -> Iterator[tuple[int, int, str]]:
+    if _needed(pattern, text):
+        for match in pattern.finditer(text):
+            if (new := replace(match)) != match.group():
+                yield *match.span(), new
 
 
 def _needed(pattern: re.Pattern[str], text: str) -> bool:
@@ -175,9 +197,14 @@ def _needed(pattern: re.Pattern[str], text: str) -> bool:
 
 def normalise(text: str) -> str:
     """`text` as the classifier reads it. Total, and linear in the length of the text."""
-    for pattern, replace in _steps(text):
-        if _needed(pattern, text):
-            text = pattern.sub(replace, text)
+    for step in _steps(text):
+        pieces: list[str] = []
+        last = 0
+        for begin, end, new in step(text):
+            pieces += (text[last:begin], new)
+            last = end
+        if last:
+            text = "".join([*pieces, text[last:]])
     return text
 
 
@@ -198,20 +225,16 @@ def trace(text: str) -> Normalised:
     """`normalise(text)` with the origin of each character."""
     starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
     current = text
-    for pattern, replace in _steps(text):
+    for step in _steps(text):
         pieces: list[str] = []
         new_starts: list[int] = []
         new_ends: list[int] = []
         last = 0
-        for match in pattern.finditer(current) if _needed(pattern, current) else ():
-            old, new = match.group(), replace(match)
-            if old == new:
-                continue
-            begin, end = match.span()
+        for begin, end, new in step(current):
             pieces += [current[last:begin], new]
             new_starts += starts[last:begin]
             new_ends += ends[last:begin]
-            if len(old) == len(new):
+            if end - begin == len(new):
                 new_starts += starts[begin:end]
                 new_ends += ends[begin:end]
             else:
@@ -242,7 +265,8 @@ def _digest() -> str:
         )
     )
     tables = (
-        f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}"
+        f"{VERSION}\n{patterns}\n{sorted(CONFUSABLES.items())}\n{sorted(_LEET.items())}\n{sorted(_DOUBLED)}\n{unicodedata.unidata_version}\n"
+        f"{respell.DIGEST}"
     )
     return hashlib.sha256(tables.encode()).hexdigest()[:16]
 

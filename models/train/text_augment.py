@@ -113,19 +113,57 @@ def vowelless(word: str, _rng: random.Random) -> str:
     return word[0] + "".join(c for c in word[1:] if c.lower() not in "aeiou")
 
 
-WORD_DISGUISES: tuple[Disguise, ...] = (leet, homoglyph, apart, split, stretch, invisible, mask, transpose, drop, slip, vowelless)
+_SOUNDS = (
+    ("ck", "k"),
+    ("ph", "f"),
+    ("f", "ph"),
+    ("c", "k"),
+    ("s", "z"),
+    ("ee", "ea"),
+    ("er", "a"),
+    ("ing", "in"),
+    ("y", "ie"),
+    ("x", "ks"),
+)
+
+
+def phonetic(word: str, rng: random.Random) -> str:
+    """Spelt by sound: phuck, kunt, idiotz."""
+    fitting = [(old, new) for old, new in _SOUNDS if old in word.lower()]
+    if not fitting:
+        return word
+    old, new = rng.choice(fitting)
+    return re.sub(re.escape(old), new, word, count=1, flags=re.IGNORECASE)
+
+
+WORD_DISGUISES: tuple[Disguise, ...] = (
+    leet,
+    homoglyph,
+    apart,
+    split,
+    stretch,
+    invisible,
+    mask,
+    transpose,
+    drop,
+    slip,
+    vowelless,
+    phonetic,
+)
+# In training most go to what normalisation cannot undo.
+_OFTEN = (0.5, 0.3, 0.7, 1.5, 0.5, 0.2, 1.3, 1.4, 1.6, 1.6, 1.6, 0.8)
 
 
 def disguise(text: str, rng: random.Random) -> str:
-    """`text` with one kind of disguise on a share of its words, or a change of case or of spaces to all of it."""
+    """`text` with one or two kinds of disguise on a share of its words, or a change of case or of spaces to all of it."""
     kind = rng.random()
-    if kind < 0.1:
+    if kind < 0.08:
         return rng.choice((text.upper(), text.lower(), text.title(), text.swapcase()))
-    if kind < 0.15:
+    if kind < 0.13:
         return re.sub(r" ", lambda match: "" if rng.random() < 0.3 else match.group(), text)
-    change = rng.choice(WORD_DISGUISES)
+    changes = rng.choices(WORD_DISGUISES, _OFTEN, k=2 if kind < 0.35 else 1)
     share = rng.choice((0.15, 0.3, 0.6))
-    return _WORD.sub(lambda match: change(match.group(), rng) if rng.random() < share else match.group(), text)
+    return _WORD.sub(lambda match: rng.choice(changes)(match.group(), rng) if rng.random() < share else match.group(), text)
 
 
 def swap_identities(text: str, rng: random.Random) -> str:

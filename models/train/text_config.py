@@ -29,7 +29,7 @@ class TextConfig:
     learning_rate: float = 1.2e-4
     warmup: float = 0.06
     weight_decay: float = 0.01
-    augmented: float = 0.2
+    augmented: float = 0.3
     """Share of the texts that are disguised on the fly."""
     swapped: float = 0.1
     """Share of the texts whose identity terms are exchanged."""
