@@ -45,14 +45,16 @@ def feed(ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def run(session: ort.InferenceSession, ids: Sequence[Sequence[int]], *, token_budget: int) -> NDArray[np.float32]:
-    """Logits of shape [texts, labels] in the order of `ids`, which must not be empty."""
+def run(
+    session: ort.InferenceSession, ids: Sequence[Sequence[int]], *, token_budget: int, output: str = "logits"
+) -> NDArray[np.float32]:
+    """Logits of shape [texts, labels], or another output of a row a text, in the order of `ids`, which must not be empty."""
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     out: NDArray[np.float32] | None = None
     for rows in groups(lengths, token_budget=token_budget):
-        logits = session.run(["logits"], feed([ids[row] for row in rows]))[0]
+        values = session.run([output], feed([ids[row] for row in rows]))[0]
         if out is None:
-            out = np.empty((len(ids), logits.shape[1]), np.float32)
-        out[rows] = logits
+            out = np.empty((len(ids), values.shape[1]), np.float32)
+        out[rows] = values
     assert out is not None, "no texts"
     return out

@@ -14,6 +14,7 @@ from tokenizers import Encoding, Tokenizer
 from models import normalise, ragged
 from models.bundle import Bundle
 from models.calibration import Calibrator
+from models.card import Output
 from models.errors import BundleError
 from models.session import open_session
 from models.windows import cuts, shortened, traced, windows
@@ -50,20 +51,23 @@ class TextClassifier:
         self._session = session
         self._tokenizer = tokenizer
         self._calibrator = calibrator
-        self._limits = limits
+        self.limits = limits
         self._open, self._close = _mark(tokenizer, "[CLS]"), _mark(tokenizer, "[SEP]")
 
     @classmethod
-    def load(cls, bundle: Bundle, *, threads: int = 1) -> TextClassifier:
-        """The classifier in `bundle`, for `threads` threads. Raises `BundleError` when it is for another normaliser or incomplete.
+    def load(
+        cls, bundle: Bundle, *, threads: int = 1, graph: bytes | None = None, outputs: tuple[Output, ...] | None = None
+    ) -> TextClassifier:
+        """The classifier in `bundle`, for `threads` threads, with another `graph` and other `outputs` where they are given. Raises
+        `BundleError` when it is for another normaliser or incomplete.
 
         Sets TOKENIZERS_PARALLELISM=false where it is not set: the tokenizer must not take more threads than it was given."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         if (expected := bundle.parameter("normaliser")) != normalise.DIGEST:
             raise BundleError(f"{bundle.folder}: trained for normaliser {expected}, this program has {normalise.DIGEST}")
         limits = Limits(**{name: int(bundle.parameter(name)) for name in ("max_tokens", "max_windows", "token_budget")})
-        session = open_session(bundle.model, threads=threads)
-        outputs = bundle.card.outputs
+        session = open_session(graph or bundle.model, threads=threads)
+        outputs = outputs or bundle.card.outputs
         if (columns := session.get_outputs()[0].shape[1]) != len(outputs):
             raise BundleError(f"{bundle.folder}: the card names {len(outputs)} outputs, model.onnx has {columns}")
         tokenizer = Tokenizer.from_file(str(bundle.file("tokenizer.json")))
@@ -84,8 +88,8 @@ class TextClassifier:
         """What `score` calibrates, of the same shape."""
         if not texts:
             return np.zeros((0, len(self.labels)), np.float32)
-        ids, owners = self._windows(texts)
-        logits = ragged.run(self._session, ids, token_budget=self._limits.token_budget)
+        ids, owners = self.tokenise(texts)
+        logits = ragged.run(self._session, ids, token_budget=self.limits.token_budget)
         if len(ids) != len(texts):
             # Windows of a text stand side by side.
             logits = np.maximum.reduceat(logits, np.searchsorted(owners, np.arange(len(texts))), axis=0)
@@ -93,21 +97,21 @@ class TextClassifier:
 
     def read(self, text: str) -> tuple[normalise.Normalised, Encoding]:
         """`text` as it is read, with the origin of its characters, and its tokens with their offsets, before they are cut to windows."""
-        read = traced(text, max_chars=CHARS_PER_WINDOW * self._limits.max_windows, parts=self._limits.max_windows)
+        read = traced(text, max_chars=CHARS_PER_WINDOW * self.limits.max_windows, parts=self.limits.max_windows)
         return read, self._tokenizer.encode(read.text, add_special_tokens=False)
 
     def cut(self, length: int) -> list[range]:
         """The places of the windows that are scored in a text of `length` tokens."""
-        return cuts(length, size=self._limits.max_tokens - 2, count=self._limits.max_windows)
+        return cuts(length, size=self.limits.max_tokens - 2, count=self.limits.max_windows)
 
     def run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Logits of shape [windows, labels] of one or more windows of token ids, each put between its marks."""
         marked = [[self._open, *window, self._close] for window in ids]
-        return ragged.run(self._session, marked, token_budget=self._limits.token_budget)
+        return ragged.run(self._session, marked, token_budget=self.limits.token_budget)
 
-    def _windows(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.int64]]:
+    def tokenise(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.int64]]:
         """Token ids of every window with its marks, and the position of the text that each belongs to."""
-        limits = self._limits
+        limits = self.limits
         chars = CHARS_PER_WINDOW * limits.max_windows
         read = [shortened(text, max_chars=chars, parts=limits.max_windows) for text in texts]
         ids: list[list[int]] = []

@@ -9,6 +9,7 @@ from models.errors import ModelError
 from models.fraud import FraudClassifier
 from models.text import TextClassifier
 from stream.errors import StreamError, UsageError
+from stream.load import bundle_folder
 from stream.settings import Settings
 
 
@@ -16,7 +17,7 @@ def listing(settings: Settings, *, load: bool = False) -> list[dict[str, Any]]:
     """Name, digest, kind, labels and size of each bundle, verified; with `load` also loaded. Raises `StreamError` for the
     first that is damaged, `UsageError` where there is no bundle at all."""
     folder = settings.models or ARTIFACTS
-    found = sorted(path.parent for path in folder.glob("*/card.json"))
+    found = sorted(path.parent for path in [*folder.glob("card.json"), *folder.glob("*/card.json")])
     if not found:
         raise UsageError(f"{folder}: no model bundles there")
     rows = []
@@ -44,7 +45,7 @@ def card(settings: Settings, name: str) -> str:
     """The card of a bundle as JSON. Raises `UsageError` for a name that is not there."""
     folder = settings.models or ARTIFACTS
     try:
-        return Bundle.open(folder / name).card.model_dump_json(indent=2, exclude_defaults=True)
+        return Bundle.open(bundle_folder(settings, name)).card.model_dump_json(indent=2, exclude_defaults=True)
     except ModelError as error:
         known = ", ".join(sorted(path.parent.name for path in folder.glob("*/card.json")))
         raise UsageError(f"{error}; there are: {known}") from error

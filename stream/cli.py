@@ -17,6 +17,7 @@ from stream.commands.dead_letters import dead_letters_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
 from stream.commands.training import evaluate_app, train_app
+from stream.commands.tuning import tune
 from stream.errors import StreamError
 
 app = typer.Typer(
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     service.demo, service.broker, service.worker, act, records.send, records.tail, records.score, history.replay, contracts.asyncapi,
-    contracts.schemas, service.settings,
+    contracts.schemas, service.settings, tune,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -38,10 +38,22 @@ def load_policy(settings: Settings) -> Policy:
         raise UsageError(f"policy {error}") from error
 
 
+def bundle_folder(settings: Settings, name: str) -> Path:
+    """Where the bundle `name` lies: in the folder of bundles; or, where the setting names one bundle, that one if it is it, else the
+    one that comes with the program."""
+    folder = settings.models or ARTIFACTS
+    if not (folder / "card.json").is_file():
+        return folder / name
+    try:
+        return folder if Bundle.open(folder).card.name == name else ARTIFACTS / name
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error
+
+
 def load_bundle(settings: Settings, kind: Kind, *, name: str | None = None) -> Bundle:
     """The bundle for a kind of event, or the one of that `name`. Raises `UsageError`."""
     try:
-        return Bundle.open((settings.models or ARTIFACTS) / (name or BUNDLES[kind]))
+        return Bundle.open(bundle_folder(settings, name or BUNDLES[kind]))
     except ModelError as error:
         raise UsageError(f"model {error}") from error
 
@@ -68,7 +80,7 @@ def explainer(settings: Settings, model: TextClassifier) -> SpanFinder | None:
 def fraud_model(settings: Settings, *, terminals: bool = False) -> tuple[Bundle, FraudClassifier]:
     """The fraud classifier and its bundle: with `terminals`, where the folder has one, that which looks at the terminal's side
     too. Raises `UsageError` when it cannot be used."""
-    both = terminals and ((settings.models or ARTIFACTS) / TERMINAL_BUNDLE).is_dir()
+    both = terminals and bundle_folder(settings, TERMINAL_BUNDLE).is_dir()
     bundle = load_bundle(settings, "transaction", name=TERMINAL_BUNDLE if both else None)
     try:
         return bundle, FraudClassifier.load(bundle)

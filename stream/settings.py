@@ -44,7 +44,9 @@ class Settings(BaseModel):
     ssl_certfile: Path | None = Field(default=None, description="certificate of this client (PEM), where the broker asks for one")
     ssl_keyfile: Path | None = Field(default=None, description="its key (PEM)")
     policy: Path | None = Field(default=None, description="policy file (TOML); unset: the one that comes with the program")
-    models: Path | None = Field(default=None, description="folder of model bundles; unset: those that come with the program")
+    models: Path | None = Field(
+        default=None, description="folder of model bundles, or one bundle to use in place of the one of its name; unset: those that come with the program"
+    )
     explain: Annotated[int, Field(ge=0, le=64)] = Field(
         default=16, description="how many parts of a flagged text are read by themselves to find the spans of its reasons; 0: no spans"
     )

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from models.bundle import ARTIFACTS
 from schemas.labels import Kind
 from schemas.topics import BY_NAME
 from stream.errors import UsageError
-from stream.load import BUNDLES, load_policy
+from stream.load import BUNDLES, bundle_folder, load_policy
 from stream.mapping import FieldMap
 from stream.names import Names
 from stream.replay.compare import compare
@@ -46,7 +45,7 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     started_s = time.monotonic()
     kind = _kind(settings, request)
     policy = load_policy(settings)
-    judge = bundle_judge(request.model or (settings.models or ARTIFACTS) / BUNDLES[kind], policy, kind, explain=settings.explain)
+    judge = bundle_judge(request.model or bundle_folder(settings, BUNDLES[kind]), policy, kind, explain=settings.explain)
     against = what(request.against) if request.against is not None else None
     other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.
