@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from schemas.codec import Position
 from schemas.flag import Provenance
@@ -34,6 +34,11 @@ def flag_id(
 def dead_letter_id(at: Position, *, sink: str | None = None) -> str:
     """32 hex digits of SHA-256 over the record's position and, where one of several sinks did not take it, that sink."""
     return _digest("dead-letter", at.topic, str(at.partition), str(at.offset), *(() if sink is None else (sink,)))
+
+
+def verdict_id(*, event_id: str, flag_id: str | None, label: str, outcome: str, source: str, at: datetime) -> str:
+    """32 hex digits of SHA-256 over all that is said: who says the same of the same moment again says the same verdict."""
+    return _digest("verdict", event_id, flag_id or "", label, outcome, source, at.astimezone(UTC).isoformat())
 
 
 def _digest(*parts: str) -> str:

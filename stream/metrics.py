@@ -22,6 +22,10 @@ LATENCY = Histogram(
     "flagstream_latency_seconds", "from append of an event to the acknowledgement of all it caused", ["topic"], registry=REGISTRY,
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60),
 )
+PRECISION = Gauge("flagstream_precision", "share of the latest flags with a verdict that it confirms", ["label"], registry=REGISTRY)
+VERDICTS = Gauge("flagstream_verdicts", "latest flags with a verdict, by what it says", ["label", "outcome"], registry=REGISTRY)
+VERDICT_FLAGS = Gauge("flagstream_verdict_flags", "latest flags that are remembered", registry=REGISTRY)
+VERDICTS_EARLY = Gauge("flagstream_verdicts_unjoined", "events with a verdict whose flag is not remembered", registry=REGISTRY)
 QUEUED = Gauge("flagstream_queued_records", "records fetched and waiting for their agent", ["topic"], registry=REGISTRY)
 
 # Of the actions service; a sink is named in its rules file.

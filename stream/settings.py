@@ -58,8 +58,23 @@ class Settings(BaseModel):
     )
     web_host: str = Field(default="127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
     web_port: Port = Field(default=6066, description="its port; 0 takes a free one")
+    web_token: SecretStr | None = Field(
+        default=None, description="who posts verdicts must know it; needed where the HTTP server is not on loopback; never printed"
+    )
+    verdict_window: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=50_000, description="flags that a worker remembers, to join verdicts with them; 0: no live precision"
+    )
     log: Literal["console", "json"] = Field(default="console", description="how log lines look")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="the least severe that is logged")
+
+    @field_validator("web_token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if len(value) < 16 or not value.get_secret_value().isascii() or any(letter.isspace() for letter in value.get_secret_value()):
+            raise ValueError("at least 16 characters of ASCII, without spaces (`openssl rand -hex 24` makes one)")
+        return value
 
     @field_validator("broker")
     @classmethod

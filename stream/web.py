@@ -1,4 +1,4 @@
-"""The worker's HTTP server: alive, ready, and how it is doing."""
+"""The worker's HTTP server: alive, ready, how it is doing, and a door for verdicts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from stream.errors import UsageError
 from stream.metrics import REGISTRY
 from stream.settings import Settings
+from stream.verdicts.endpoint import MAX_BODY_BYTES, VerdictDoor, problems_as_json
 
 Check = Callable[[], bool]
 
 
 @asynccontextmanager
-async def serving(settings: Settings, *, healthy: Check, ready: Check) -> AsyncIterator[str]:
-    """Serve /health and /ready (200 or 503) and /metrics (Prometheus) at the address yielded, host:port. Raises `UsageError`
-    when it cannot be bound."""
+async def serving(settings: Settings, *, healthy: Check, ready: Check, door: VerdictDoor | None = None) -> AsyncIterator[str]:
+    """Serve /health and /ready (200 or 503), /metrics (Prometheus) and, with a `door`, /verdicts (POST) at the address yielded,
+    host:port. Raises `UsageError` when it cannot be bound."""
 
     def answer(check: Check) -> web.Response:
         return web.json_response({"ok": True}) if check() else web.json_response({"ok": False}, status=503)
@@ -32,8 +33,10 @@ async def serving(settings: Settings, *, healthy: Check, ready: Check) -> AsyncI
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[problems_as_json])
     app.add_routes([web.get("/health", health), web.get("/ready", readiness), web.get("/metrics", metrics)])
+    if door is not None:
+        app.add_routes([web.post("/verdicts", door.post)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

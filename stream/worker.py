@@ -23,9 +23,11 @@ from stream import collector, load, topics
 from stream.app import TERMINALS, Registration, build_app
 from stream.errors import BrokerError, StreamError, UsageError
 from stream.names import Names
-from stream.publisher import new_producer
+from stream.publisher import Publisher, new_producer
 from stream.settings import Settings
 from stream.slot import state_slot
+from stream.verdicts.endpoint import VerdictDoor
+from stream.verdicts.feed import feeding
 from stream.watchdog import watch
 from stream.web import serving
 
@@ -99,9 +101,16 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
     try:
         with state_slot(settings.state_dir / f"{settings.prefix}{settings.group}") as slot:
             app = build_app(settings.model_copy(update={"state_dir": slot}), registered, producer, partitions=partitions)
-            await _serve(app, settings, on_ready)
+            with feeding(settings) as feed:
+                door = VerdictDoor(settings, Publisher(producer), _unknown if feed is None else feed.subject)
+                await _serve(app, settings, on_ready, door)
     finally:
         await producer.stop()
+
+
+def _unknown(_flag_id: str) -> None:
+    """Without a window no flag is known by its id."""
+    return
 
 
 def _prepare_topics(settings: Settings, registered: Sequence[Registration]) -> dict[str, int]:
@@ -115,7 +124,7 @@ def _prepare_topics(settings: Settings, registered: Sequence[Registration]) -> d
     return partitions
 
 
-async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], None]) -> None:
+async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], None], door: VerdictDoor) -> None:
     stopping, started = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,6 +145,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
             settings,
             healthy=lambda: not app.crashed,
             ready=lambda: started.is_set() and not app.rebalancing and not app.crashed,
+            door=door,
         ) as address:
             announced = False
             while not (stopping.is_set() or app.crashed or stalled.done()):

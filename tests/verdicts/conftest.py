@@ -1,0 +1,80 @@
+"""A broker with the topics of the table, flags to say something of, and the verdicts that lie there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from schemas.codec import Record, decode, encode
+from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from schemas.verdict import Verdict
+from stream import topics
+from stream.names import Names
+from stream.publisher import Publisher, new_producer
+from stream.record_batch import Outgoing
+from stream.replay.topic import read_all
+from stream.settings import Settings
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make_flag(number: int = 0, *labels: str, **changed: Any) -> Flag:
+    """The flag `flag-<number>` on the event `event-<number>`, for spam unless said otherwise."""
+    fields: dict[str, Any] = {
+        "id": f"flag-{number}", "kind": "message", "event": EventRef(topic="messages", partition=0, offset=number, id=f"event-{number}"),
+        "entity": "user", "occurred_at": NOW, "flagged_at": NOW, "decision": "review", "tier": "t",
+        "labels": tuple(LabelScore(name=label, score=0.9, threshold=0.5, severity="low") for label in labels or ("spam",)),
+        "provenance": Provenance(model="m", policy="p"),
+    }  # fmt: skip
+    return Flag(**{**fields, **changed})
+
+
+@pytest.fixture
+def settings(broker: str, prefix: str) -> Settings:
+    """Settings of a cluster of which only this test uses the prefix."""
+    found = Settings(broker=broker, prefix=prefix)
+    topics.create(found)
+    return found
+
+
+Put = Callable[..., None]
+
+
+@pytest.fixture
+def put(settings: Settings) -> Put:
+    """Publishes flags as the worker does, and raw values by the topic of the table."""
+    names = Names(settings.prefix)
+
+    def publish(*records: Flag | tuple[str, bytes, bytes]) -> None:
+        outgoing = [
+            Outgoing(names.wire("flags"), one.entity.encode(), encode(one)) if isinstance(one, Flag) else Outgoing(names.wire(one[0]), one[1], one[2]) for one in records
+        ]
+        asyncio.run(_send(settings, outgoing))
+
+    return publish
+
+
+async def _send(settings: Settings, outgoing: list[Outgoing]) -> None:
+    producer = new_producer(settings)
+    await producer.start()
+    try:
+        await Publisher(producer).send(outgoing)
+    finally:
+        await producer.stop()
+
+
+@pytest.fixture
+def said(settings: Settings) -> Callable[[], list[Verdict]]:
+    """All verdicts that were published, in order for each event."""
+
+    def read() -> list[Verdict]:
+        raws = [raw for records in read_all(settings, Names(settings.prefix).wire("verdicts")) for raw in records]
+        found = [decode(Verdict, raw) for raw in raws]
+        assert all(raw.key == one.body.event_id.encode() for raw, one in zip(raws, found, strict=True) if isinstance(one, Record))
+        return [one.body for one in found if isinstance(one, Record)]
+
+    return read
