@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from schemas.codec import describe
 from schemas.flag import Decision, Flag, Mode
 from schemas.labels import Kind, Severity
 from schemas.topics import BY_NAME
@@ -191,7 +190,7 @@ def load(file: Path, *, prefix: str = "") -> Rules:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except ValidationError as error:
-        raise UsageError(f"{file}: {describe(error).replace('Value error, ', '')}") from error
+        raise UsageError(f"{file}: {_first_fault(error)}") from error
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
     if unknown := sorted(named - set(rules.sinks)):
@@ -204,6 +203,17 @@ def load(file: Path, *, prefix: str = "") -> Rules:
         if isinstance(sink, KafkaRules) and sink.topic.removeprefix(prefix) in BY_NAME:
             raise UsageError(f"{file}: sinks.{name}: topic {sink.topic} is one of Flagstream's own: its records would come round again")
     return rules
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Where and what, without the value, which may be a secret in the wrong place."""
+    fault = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = [str(part) for part in fault["loc"]]
+    if place[:1] == ["sinks"]:
+        # After the sink's name stands its type, which is no part of the file.
+        del place[2:3]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{'.'.join(place)}: {fault['msg'].removeprefix('Value error, ')}{more}"
 
 
 def checked_url(value: str) -> str:
