@@ -23,8 +23,6 @@ from stream.settings import Settings
 
 DEFAULT_POLICY = Path(__file__).parent.parent / "agents" / "default_policy.toml"
 BUNDLES: dict[Kind, str] = {"message": "moderation", "transaction": "fraud"}
-TERMINAL_BUNDLE = "fraud-terminal"
-"""For where verdicts are known: the terminal's side needs them."""
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -77,11 +75,9 @@ def explainer(settings: Settings, model: TextClassifier) -> SpanFinder | None:
     return SpanFinder(model, parts=settings.explain) if settings.explain else None
 
 
-def fraud_model(settings: Settings, *, terminals: bool = False) -> tuple[Bundle, FraudClassifier]:
-    """The fraud classifier and its bundle: with `terminals`, where the folder has one, that which looks at the terminal's side
-    too. Raises `UsageError` when it cannot be used."""
-    both = terminals and bundle_folder(settings, TERMINAL_BUNDLE).is_dir()
-    bundle = load_bundle(settings, "transaction", name=TERMINAL_BUNDLE if both else None)
+def fraud_model(settings: Settings) -> tuple[Bundle, FraudClassifier]:
+    """The fraud classifier and its bundle. Raises `UsageError` when it cannot be used."""
+    bundle = load_bundle(settings, "transaction")
     try:
         return bundle, FraudClassifier.load(bundle)
     except ModelError as error:

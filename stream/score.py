@@ -81,7 +81,7 @@ def score_file(
     if kind == "message":
         lines = text_scorer(settings).lines(read(source), file=source.name, fields=fields)
     else:
-        lines = transaction_scorer(settings, terminals=verdicts is not None).lines(source, verdicts, fields=fields, tally=tally)
+        lines = transaction_scorer(settings).lines(source, verdicts, fields=fields, tally=tally)
     for line in lines:
         out.write(to_json(line).decode() + "\n")
         tally.lines += 1
@@ -105,9 +105,9 @@ def text_scorer(settings: Settings) -> TextLines:
     return TextLines(model, load.load_policy(settings), tier=bundle.card.name, explain=load.explainer(settings, model))
 
 
-def transaction_scorer(settings: Settings, *, terminals: bool = False) -> TransactionLines:
-    """The fraud model with the policy in force; with `terminals`, the one that looks at terminals too. Raises `UsageError`."""
-    return TransactionLines(load.fraud_model(settings, terminals=terminals)[1], load.load_policy(settings))
+def transaction_scorer(settings: Settings) -> TransactionLines:
+    """The fraud model with the policy in force. Raises `UsageError`."""
+    return TransactionLines(load.fraud_model(settings)[1], load.load_policy(settings))
 
 
 class _Remembering:

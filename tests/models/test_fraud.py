@@ -62,7 +62,7 @@ def test_scores_are_the_same_alone_and_in_any_batch(classifier: FraudClassifier)
 
 @pytest.mark.parametrize("amount", [2_300, 12_000])
 def test_known_frauds_at_a_terminal_make_its_next_transaction_likelier_fraud(habit: History, amount: int) -> None:
-    both = FraudClassifier.load(Bundle.open(ARTIFACTS / "fraud-terminal"))
+    both = FraudClassifier.load(Bundle.open(ARTIFACTS / "fraud"))
     clean = hurt = Terminal()
     for days in range(20, 0, -1):
         entry = Entry(NOON - days * DAY_MS, days, 2_500, EUR)
