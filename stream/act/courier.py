@@ -40,6 +40,8 @@ class Courier:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
+        self._buried = 0
+        self._last_reason = ""
 
     @property
     def held(self) -> int:
@@ -60,6 +62,12 @@ class Courier:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def report(self) -> None:
+        """A line for the dead letters since the last: they may come by the thousand."""
+        if self._buried:
+            log.warning("action.dead_letters", sink=self._name, count=self._buried, last=self._last_reason)
+            self._buried = 0
+
     def drop(self) -> None:
         """Forget everything: the partitions went to another member, and what is not done comes again there."""
         self._waiting.clear()
@@ -77,6 +85,7 @@ class Courier:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.report()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -163,5 +172,7 @@ class Courier:
         response = None if answer is None else answer.response
         if not await self._letters.publish(held.raw, sink=self._name, cause=cause, reason=reason, response=response):
             return None
-        log.warning("action.dead_letter", sink=self._name, flag=held.flag.id, cause=cause, reason=reason)
+        log.debug("action.dead_letter", sink=self._name, flag=held.flag.id, cause=cause, reason=reason)
+        self._buried += 1
+        self._last_reason = f"{cause}: {reason}"
         return True

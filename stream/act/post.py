@@ -76,7 +76,9 @@ class Post:
         await asyncio.gather(*(subscription.aclose() for subscription in self._subscriptions))
 
     def measure(self) -> None:
-        """Set the gauges."""
+        """Set the gauges, and say what could not be delivered."""
+        for courier in (self._flags, self._again):
+            courier.report()
         metrics.ACTION_HELD.labels(self.name).set(self._flags.held + self._again.held)
         metrics.ACTION_LAG.labels(self.name).set(sum(self._subscriptions[0].lag.values()))
         metrics.ACTION_BREAKER.labels(self.name).set(not self._gate.open)

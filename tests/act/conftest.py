@@ -72,8 +72,12 @@ class Receiver:
     secrets: tuple[str, ...] = (SECRET,)
     behave: Behaviour = lambda _, __: None
     url: str = ""
+    first_s: float = 0.0
+    last_s: float = 0.0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.last_s = time.monotonic()
+        self.first_s = self.first_s or self.last_s
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:

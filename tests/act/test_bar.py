@@ -14,20 +14,12 @@ from schemas.flag import Flag
 
 from .conftest import Receiver, Stage, make_flag, until
 
-DELAY_S = 0.025
-"""What an endpoint takes to answer: with 8 at a time, 320 flags a second at most."""
+DELAY_S = 0.05
+"""What an endpoint takes to answer: with 8 at a time, 160 flags a second at most."""
 
 
 def sink(name: str, one: Receiver, more: str = "") -> str:
     return f'[sinks.{name}]\ntype = "webhook"\nurl = "{one.url}"\nsecret_env = "HOOK_SECRET"\nstart = "earliest"\n{more}'
-
-
-def seconds_until_taken(stage: Stage, one: Receiver, count: int) -> float:
-    """From the first flag that arrives to the last."""
-    until(lambda: len(one.seen) > 0)
-    began_s = time.monotonic()
-    until(lambda: len(one.taken) == count, within_s=60 + count / 50)
-    return time.monotonic() - began_s
 
 
 @pytest.mark.timeout(900)
@@ -39,26 +31,26 @@ def test_all_is_delivered_or_a_dead_letter_and_a_healthy_endpoint_is_not_held_up
     published_s = time.time()
     everything = {f"flag-{number}" for number in range(count)}
 
-    alone = receiver(delay_s=DELAY_S)
-    process = stage.start(sink("alone", alone) + '[[rules]]\nto = ["alone"]\n')
-    alone_s = seconds_until_taken(stage, alone, count)
-    assert stage.terminate(process) == 0
-
+    # The endpoint that is well is measured beside the others and, by another process at the same time, alone: a machine that is
+    # busy with something else slows both.
+    alone, healthy = receiver(delay_s=DELAY_S), receiver(delay_s=DELAY_S)
     chance = random.Random(5)
-    healthy = receiver(delay_s=DELAY_S)
     failing = receiver(delay_s=DELAY_S, behave=lambda _, __: web.Response(status=500) if chance.random() < 0.3 else None)
     hanging = receiver(hang=True)
     # Of an age that is reached in the middle of the others' work.
-    age_s = time.time() - published_s + 12 + count // 600
-    process = stage.start(
-        sink("healthy", healthy)
-        + sink("failing", failing, "attempts = 5\nfirst_backoff_s = 0.1\n")
-        + sink("hanging", hanging, f"timeout_s = 1.0\nmax_age_s = {age_s}\n")
-        + '[[rules]]\nto = ["healthy", "failing", "hanging"]\n'
-    )
-    together_s = seconds_until_taken(stage, healthy, count)
-    until(lambda: not any(stage.uncommitted(name) for name in ("healthy", "failing", "hanging")), within_s=60 + count / 50)
-    assert stage.terminate(process) == 0
+    age_s = time.time() - published_s + 15 + count // 500
+    processes = [
+        stage.start(sink("alone", alone) + '[[rules]]\nto = ["alone"]\n'),
+        stage.start(
+            sink("healthy", healthy)
+            + sink("failing", failing, "attempts = 5\nfirst_backoff_s = 0.1\n")
+            + sink("hanging", hanging, f"timeout_s = 1.0\nmax_age_s = {age_s}\n")
+            + '[[rules]]\nto = ["healthy", "failing", "hanging"]\n'
+        ),
+    ]
+    until(lambda: not any(stage.uncommitted(name) for name in ("alone", "healthy", "failing", "hanging")), within_s=60 + count / 25)
+    assert [stage.terminate(process) for process in processes] == [0, 0]
+    alone_s, together_s = (one.last_s - one.first_s for one in (alone, healthy))
 
     dead = {name: Counter[str]() for name in ("healthy", "failing", "hanging")}
     for letter in stage.dead_letters():
