@@ -17,6 +17,7 @@ from stream.commands.dead_letters import dead_letters_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
 from stream.commands.training import evaluate_app, train_app
+from stream.commands.verdicts import verdict, verdicts_app
 from stream.commands.tuning import tune
 from stream.errors import StreamError
 
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Judges messages and transactions as they stream through Kafka, and publishes flags in time to act.",
 )
 COMMANDS = (
-    service.demo, service.broker, service.worker, act, records.send, records.tail, records.score, history.replay, contracts.asyncapi,
+    service.demo, service.broker, service.worker, act, records.send, records.tail, records.score, history.replay, verdict, contracts.asyncapi,
     contracts.schemas, service.settings, tune,
 )
 for command in COMMANDS:
@@ -36,6 +37,7 @@ app.add_typer(models_app, name="models")
 policy_app.command()(history.fit)
 policy_app.command()(history.diff)
 app.add_typer(policy_app, name="policy")
+app.add_typer(verdicts_app, name="verdicts")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
