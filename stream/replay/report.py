@@ -9,10 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
+from models.charts import Chart, Line, bars, lines
 from schemas.labels import BY_NAME as LABELS
 from stream.errors import UsageError
 from stream.replay.advice import Advice, advise
-from stream.replay.charts import Line, bars, lines
 from stream.replay.compare import COLUMNS, Diff
 from stream.replay.quality import Quality
 from stream.replay.summary import Summary
@@ -36,7 +36,7 @@ def render(summary: Summary, *, command: str) -> str:
     document: str = environment.get_template("report.html").render(
         advice=advice, marks=_MARKS, summary=summary, counts=summary.to_json(), manifest=summary.results.manifest, policy=summary.policy,
         diff=summary.diff, columns=COLUMNS, segments=_segment_names(summary), evaluation=summary.evaluation, returned=summary.returned,
-        command=command, charts=[Markup(chart) for chart in _charts(summary)], labels=LABELS,  # noqa: S704 (our own SVG, its texts escaped)
+        command=command, charts=[Markup(chart.figure()) for chart in _charts(summary)], labels=LABELS,  # noqa: S704 (our own SVG, its texts escaped)
     )
     return document
 
@@ -52,7 +52,7 @@ def _moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _charts(summary: Summary) -> list[str]:
+def _charts(summary: Summary) -> list[Chart]:
     charts = []
     if summary.diff is not None and len(summary.diff.reviews) > 1:
         charts.append(_reviews(summary.diff))
@@ -61,14 +61,14 @@ def _charts(summary: Summary) -> list[str]:
     return charts
 
 
-def _reviews(diff: Diff) -> str:
+def _reviews(diff: Diff) -> Chart:
     rows: list[tuple[str, float, float | None]] = []
     for day, (before, after) in diff.reviews.items():
         rows.append((datetime.fromtimestamp(day * 86_400, UTC).strftime("%m-%d"), float(before), float(after)))
     return bars(rows, title="Events for review by day (UTC)", y_label="events", names=("before", "after"))
 
 
-def _quality(one: Quality) -> list[str]:
+def _quality(one: Quality) -> list[Chart]:
     charts = []
     if one.precision_recall:
         here: list[tuple[float, float]] = []
