@@ -15,16 +15,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-import structlog
-
 from stream.embedded.cleanup import Cleanup
 from stream.embedded.connection import Connections
 from stream.embedded.errors import BrokerStartError
 from stream.embedded.faults import Faults
 from stream.embedded.node import Node
 from stream.embedded.settings import BrokerSettings
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 _OPEN_FILES = 8192
 

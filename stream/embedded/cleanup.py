@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 
-import structlog
-
 from stream.embedded.compaction import Plan, compact, install
 from stream.embedded.configs import TopicConfig
 from stream.embedded.errors import RefusedError
 from stream.embedded.group import State
 from stream.embedded.log import PartitionLog
 from stream.embedded.node import Node
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 
 class Cleanup:

@@ -4,14 +4,13 @@ import asyncio
 import struct
 from collections.abc import Callable
 
-import structlog
-
 from stream.embedded.dispatch import BY_KEY, Api, refusal, versions
 from stream.embedded.errors import ErrorCode, MalformedRequestError, RefusedError
 from stream.embedded.node import Call, Node
 from stream.embedded.wire import API_VERSIONS_KEY, Message, RequestHeader, frame_response, read_body, read_header
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 _READ_BUFFER = 1 << 17  # asyncio holds up to twice as much for each connection
 _SMALL = 1 << 16  # frames below this are not counted against the memory that requests may take

@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Callable
 from enum import Enum
 
-import structlog
-
 from stream.embedded.errors import ErrorCode, MemberIdRequiredError, RefusedError
 from stream.embedded.roster import Joined, Joining, Member, Roster
 from stream.embedded.settings import BrokerSettings
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 _LATE_STATIC_S = 1.0  # between looks at a group whose members are all static and have yet to join again
 

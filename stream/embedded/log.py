@@ -8,15 +8,14 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from stream.embedded import batch
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.recovery import recover, seal
 from stream.embedded.segment import Segment, sync_directory, write_durably
 from stream.embedded.settings import BrokerSettings
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 _HINTS = 64  # read positions remembered, so that a reader who goes on costs no search
 

@@ -8,12 +8,11 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import structlog
-
 from stream.embedded import batch
 from stream.embedded.log import PartitionLog
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 _KEY_VERSION, _VALUE_VERSION = 1, 3
 

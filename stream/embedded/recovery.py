@@ -10,13 +10,12 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
 from stream.embedded.producers import Producers
 from stream.embedded.segment import Segment, write_durably
 from stream.embedded.settings import BrokerSettings
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass

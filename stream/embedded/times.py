@@ -1,12 +1,11 @@
 """Offsets by time: the first record of a log that is as young as asked, found inside its batch."""
 
-import structlog
-
 from stream.embedded import batch
 from stream.embedded.compression import UnreadableBatchError
 from stream.embedded.log import PartitionLog
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 
 def first_at(log: PartitionLog, timestamp: int) -> tuple[int, int] | None:

@@ -9,15 +9,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from stream.embedded import configs
 from stream.embedded.errors import ErrorCode, RefusedError
 from stream.embedded.log import PartitionLog
 from stream.embedded.segment import sync_directory, write_durably
 from stream.embedded.settings import BrokerSettings
+from stream.eventlog import get_logger
 
-logger = structlog.get_logger(__name__)
+logger = get_logger(__name__)
 
 OFFSETS_TOPIC = "__consumer_offsets"
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")

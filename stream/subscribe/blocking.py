@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import structlog
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.clients import kafka_python_options
 from stream.errors import BrokerError
+from stream.eventlog import get_logger
 from stream.settings import Settings
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
@@ -28,7 +28,7 @@ from stream.subscribe.plan import (
 )
 from stream.subscribe.progress import Progress
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 CLOSE_TIMEOUT_S = 5.0
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.clients import aiokafka_options
 from stream.errors import BrokerError
+from stream.eventlog import get_logger
 from stream.subscribe.held import Held
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
@@ -30,7 +30,7 @@ from stream.subscribe.plan import (
 )
 from stream.subscribe.progress import Progress
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ALIVE_S = 10.0
 """A queue that takes longer to work off must not make the client leave its group (its limit is 5 minutes)."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import structlog
-
 from schemas.codec import Malformed
 from stream.errors import UsageError
+from stream.eventlog import get_logger
 from stream.settings import Settings
 from stream.subscribe.filters import Wanted
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Start = Literal["committed", "earliest", "latest"]
 OnPoison = Callable[[Malformed], object]

@@ -23,8 +23,11 @@ Opening = Callable[..., Any]
 @pytest.fixture
 def events() -> Iterator[list[Any]]:
     """Every log event while the test runs."""
+    configured = structlog.is_configured()
     with structlog.testing.capture_logs() as captured:
         yield captured
+    if not configured:  # or what later tests' brokers say would be printed
+        structlog.reset_defaults()
 
 
 def still_serves(broker: EmbeddedBroker) -> None:
