@@ -7,7 +7,7 @@ Where to look:
 - a broker starts: `recovery` (torn tails, trusted indexes), `topics`, `offsets` (committed, as records of a topic)
 - a group rebalances: `group` (states) and `roster` (members and sessions)
 - records go: `cleanup` (retention, when to compact), `compaction` (how)
-- faults for tests: `faults`; the pytest fixture `embedded_broker`: `pytest_plugin`
+- faults for tests: `faults`; the pytest fixture `embedded_broker`: `stream/pytest_plugin.py`
 
 What a kill loses: nothing acknowledged. What a power cut loses: see `BrokerSettings.fsync`. Transactions are refused.
 """

@@ -12,8 +12,6 @@ from kafka.protocol.producer import ProduceRequest
 
 from stream.embedded import EmbeddedBroker, ErrorCode
 
-pytest_plugins = ["stream.embedded.pytest_plugin"]
-
 Opening = Callable[..., Any]
 
 
