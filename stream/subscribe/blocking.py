@@ -18,12 +18,10 @@ from stream.settings import Settings
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
     CONNECT_TIMEOUT_S,
-    HEARTBEAT_MS,
+    CONSUMER,
     KEEPALIVE_S,
     METADATA_AGE_S,
-    POLL_RECORDS,
     POLL_S,
-    SESSION_TIMEOUT_MS,
     Plan,
 )
 from stream.subscribe.progress import Progress
@@ -36,15 +34,8 @@ CLOSE_TIMEOUT_S = 5.0
 def connect(settings: Settings, **options: Any) -> KafkaConsumer:  # noqa: ANN401 (kafka-python's own keyword arguments)
     """A consumer that never commits by itself. Raises `BrokerError` when no broker answers."""
     chosen = {
-        "client_id": "flagstream",
-        "enable_auto_commit": False,
-        "auto_offset_reset": "earliest",
+        **CONSUMER,
         "allow_auto_create_topics": False,
-        "max_poll_records": POLL_RECORDS,
-        "fetch_max_wait_ms": 200,
-        "session_timeout_ms": SESSION_TIMEOUT_MS,
-        "heartbeat_interval_ms": HEARTBEAT_MS,
-        "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
         "reconnect_backoff_max_ms": 2_000,
         "bootstrap_timeout_ms": int(CONNECT_TIMEOUT_S * 1000),
         **kafka_python_options(settings),

@@ -20,12 +20,11 @@ from stream.subscribe.held import Held
 from stream.subscribe.plan import (
     COMMIT_INTERVAL_S,
     CONNECT_TIMEOUT_S,
+    CONSUMER,
     HAND_OVER_S,
-    HEARTBEAT_MS,
     METADATA_AGE_S,
     POLL_RECORDS,
     POLL_S,
-    SESSION_TIMEOUT_MS,
     Plan,
 )
 from stream.subscribe.progress import Progress
@@ -54,21 +53,7 @@ class AsyncReader:
         progress.on_done = self._done.set
         self._start_due = plan.start != "committed"
         self._committed_s = self._polled_s = self._looked_s = time.monotonic()
-        self._consumer = AIOKafkaConsumer(
-            **{
-                **aiokafka_options(plan.settings),
-                "client_id": "flagstream",
-                "group_id": plan.group,
-                "enable_auto_commit": False,
-                "auto_offset_reset": "earliest",
-                "max_poll_records": POLL_RECORDS,
-                "fetch_max_wait_ms": 200,
-                "session_timeout_ms": SESSION_TIMEOUT_MS,
-                "heartbeat_interval_ms": HEARTBEAT_MS,
-                "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
-                **plan.client,
-            },
-        )
+        self._consumer = AIOKafkaConsumer(**{**aiokafka_options(plan.settings), **CONSUMER, "group_id": plan.group, **plan.client})
 
     async def _start(self) -> None:
         self._started = True

@@ -35,6 +35,18 @@ HAND_OVER_S = 5.0
 KEEPALIVE_S = 1.0
 """While flags are worked on, the group is heard at least this often, so that slow bodies do not hold up a rebalance."""
 
+CONSUMER: Mapping[str, Any] = {
+    "client_id": "flagstream",
+    "enable_auto_commit": False,
+    "auto_offset_reset": "earliest",
+    "max_poll_records": POLL_RECORDS,
+    "fetch_max_wait_ms": 200,
+    "session_timeout_ms": SESSION_TIMEOUT_MS,
+    "heartbeat_interval_ms": HEARTBEAT_MS,
+    "metadata_max_age_ms": int(METADATA_AGE_S * 1000),
+}
+"""What either client is told: kafka-python and aiokafka spell these options alike."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

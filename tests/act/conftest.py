@@ -233,12 +233,12 @@ class Stage:
         return process.wait(60)
 
 
-def until(true: Callable[[], bool], otherwise: str = "it did not come about", *, within_s: float = 60.0) -> None:
+def until(true: Callable[[], bool], otherwise: str = "it did not come about", *, within_s: float = 150.0) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline, otherwise
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 @pytest.fixture
