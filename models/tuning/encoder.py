@@ -45,9 +45,9 @@ class Vectors:
     pooled: NDArray[np.float32]
     owners: NDArray[np.int64]
 
-    def telling(self, heads: Heads, column: int) -> NDArray[np.int64]:
-        """For each text the window on which the head at `column` is largest: its score is the text's."""
-        logits = self.pooled @ heads.weight[:, column] + heads.bias[column]
+    def telling(self, weight: NDArray[np.float64], bias: float) -> NDArray[np.int64]:
+        """For each text the window on which a head is largest, whose score is the text's; the first of equal ones."""
+        logits = self.pooled @ weight + bias
         order = np.lexsort((-logits, self.owners))
         _, first = np.unique(self.owners[order], return_index=True)
         return np.asarray(order[first], np.int64)
