@@ -8,6 +8,7 @@ from typing import Literal
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 Kind = Literal["message", "transaction"]
+KINDS: tuple[Kind, ...] = ("message", "transaction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

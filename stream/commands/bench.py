@@ -8,12 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from stream.commands.options import Broker, Json, say, settings_for
-from stream.errors import UsageError
+from stream.commands.options import Broker, Json, one_of, say, settings_for
 
 bench_app = typer.Typer(no_args_is_help=True, help="Measure speed, beside peers in the same run; ratios are what counts.")
-
-KINDS = ("message", "transaction", "passthrough")
 
 
 def _show(figures: dict[str, Any], *, as_json: bool) -> None:
@@ -61,12 +58,11 @@ def stream(
     as_json: Json = False,
 ) -> None:
     """Drain a backlog from a broker, beside a raw client and stock Faust."""
+    from stream.bench.job import KINDS
     from stream.bench.stream import run_stream
 
-    if kind not in KINDS:
-        raise UsageError(f"--kind {kind!r}: one of {', '.join(KINDS)}")
-    resolved = settings_for(broker=broker)
-    _show(run_stream(kind, events=events, rounds=rounds, broker=resolved.broker), as_json=as_json)  # type: ignore[arg-type]  # checked
+    chosen = one_of("--kind", kind, KINDS)
+    _show(run_stream(chosen, events=events, rounds=rounds, broker=settings_for(broker=broker).broker), as_json=as_json)
 
 
 @bench_app.command("latency")
@@ -78,12 +74,11 @@ def latency(
     as_json: Json = False,
 ) -> None:
     """Time from append of an event to arrival of its flag, in an open loop."""
+    from stream.bench.job import KINDS
     from stream.bench.latency import run_latency
 
-    if kind not in KINDS:
-        raise UsageError(f"--kind {kind!r}: one of {', '.join(KINDS)}")
-    resolved = settings_for(broker=broker)
-    _show(run_latency(kind, rate=rate, seconds=seconds, broker=resolved.broker), as_json=as_json)  # type: ignore[arg-type]  # checked
+    chosen = one_of("--kind", kind, KINDS)
+    _show(run_latency(chosen, rate=rate, seconds=seconds, broker=settings_for(broker=broker).broker), as_json=as_json)
 
 
 @bench_app.command("state")

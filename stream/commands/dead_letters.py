@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.commands.options import Broker, Json, Prefix, say, settings_for
+from stream.commands.options import Broker, Json, Prefix, one_of, say, settings_for
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ def list_letters(
     from stream.dead_letters.letter import STATES
     from stream.dead_letters.show import table
 
-    if state is not None and state not in STATES:
-        raise UsageError(f"--state {state!r}: one of {', '.join(STATES)}")
+    only = None if state is None else one_of("--state", state, STATES)
     found = _survey(since, reason, topic, (), broker, prefix)
-    letters = [letter for letter in found.letters if state in (None, letter.state)]
+    letters = [letter for letter in found.letters if only in (None, letter.state)]
     shown = letters[-limit:]
     reasons = Counter(letter.error_class for letter in letters)
     if as_json:

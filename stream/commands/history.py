@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from schemas.labels import Kind
-from stream.commands.options import Broker, Group, Json, Models, PolicyFile, Prefix, say, settings_for
-from stream.errors import UsageError
+from schemas.labels import KINDS
+from stream.commands.options import Broker, Group, Json, Models, PolicyFile, Prefix, one_of, say, settings_for
 
 
 def replay(
@@ -53,7 +52,7 @@ def replay(
 
     resolved = settings_for(broker=broker, group=group, prefix=prefix, policy=policy, models=models)
     request = Request(
-        topic=topic, file=file, kind=None if kind is None else _kind(kind), fields=tuple(fields or ()), sets=tuple(constants or ()), since=since, until=until,
+        topic=topic, file=file, kind=None if kind is None else one_of("--kind", kind, KINDS), fields=tuple(fields or ()), sets=tuple(constants or ()), since=since, until=until,
         warmup=warmup, model=model, against=against, verdicts=verdicts, flags=flags, to=to, report=report, folder=folder, resume=resume,
         processes=processes, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), command="flagstream " + shlex.join(sys.argv[1:]),
     )
@@ -63,13 +62,6 @@ def replay(
         say(summary.to_json())
     else:
         Console().print(panel(summary))
-
-
-def _kind(text: str) -> Kind:
-    kinds: dict[str, Kind] = {"message": "message", "transaction": "transaction"}
-    if text not in kinds:
-        raise UsageError(f"--kind {text!r}: message or transaction")
-    return kinds[text]
 
 
 def fit(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from stream.settings import Settings
 
+Word = TypeVar("Word", bound=str)
 Broker = Annotated[str | None, typer.Option(help="Kafka bootstrap servers, host:port[,…].", show_default=False)]
 Group = Annotated[str | None, typer.Option(help="Consumer group of the workers.", show_default=False)]
 Prefix = Annotated[str | None, typer.Option(help="Put in front of every topic name.", show_default=False)]
@@ -26,6 +27,16 @@ def settings_for(**flags: Any) -> Settings:  # noqa: ANN401 (one option value ea
     resolved = settings.load(flags)
     logs.configure(resolved)
     return resolved
+
+
+def one_of(option: str, text: str, allowed: tuple[Word, ...]) -> Word:
+    """`text`, as the word of `allowed` that it is. Raises `UsageError` naming the option."""
+    for word in allowed:
+        if word == text:
+            return word
+    from stream.errors import UsageError
+
+    raise UsageError(f"{option} {text!r}: one of {', '.join(allowed)}")
 
 
 def say(document: object) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.commands.options import Broker, Json, Models, PolicyFile, Prefix, say, settings_for
+from schemas.labels import KINDS
+from stream.commands.options import Broker, Json, Models, PolicyFile, Prefix, one_of, say, settings_for
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,12 +98,11 @@ def score(
     from stream.score import score_file, score_texts
 
     resolved = settings_for(policy=policy, models=models)
-    if kind not in ("message", "transaction"):
-        raise UsageError(f"--kind {kind!r}: message or transaction")
+    chosen = one_of("--kind", kind, KINDS)
     if (source is None) == (not texts):
         raise UsageError("give texts to judge, or --input FILE")
     if source is None:
-        if kind != "message":
+        if chosen != "message":
             raise UsageError("--kind transaction needs --input FILE")
         for line in score_texts(resolved, texts or []):
             if as_json:
@@ -118,7 +118,7 @@ def score(
         except OSError as error:
             raise UsageError(f"{output}: cannot be written: {error.strerror}") from error
         done = score_file(
-            resolved, source, out, kind="message" if kind == "message" else "transaction", verdicts=verdicts, maps=fields or [],
+            resolved, source, out, kind=chosen, verdicts=verdicts, maps=fields or [],
             constants=constants or [],
         )
     rate = done.lines / max(done.seconds, 1e-9)

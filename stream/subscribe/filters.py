@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol, Self, get_args
+from typing import Protocol, Self
 
 from schemas.flag import DECISIONS, Decision, Flag, LabelScore
-from schemas.labels import BY_NAME, SEVERITIES, Kind, Severity
+from schemas.labels import BY_NAME, KINDS, SEVERITIES, Kind, Severity
 from stream.errors import UsageError
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
 _RANK: dict[str, int] = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 _UNKNOWN = len(SEVERITIES)
 """The rank of a severity that a later version added: nobody who wants the severe ones shall miss it."""

@@ -131,6 +131,23 @@ def test_an_altered_bundle_is_refused_before_anything_starts(run: Run, tmp_path:
     assert "altered or damaged" in _one_line(error)
 
 
+@pytest.mark.parametrize(
+    "command", [("score", "--kind", "x", "text"), ("replay", "--kind", "x"), ("bench", "stream", "--kind", "x"), ("bench", "latency", "--kind", "x")]
+)
+def test_a_kind_that_is_none_is_one_line(run: Run, command: tuple[str, ...]) -> None:
+    code, _, error = run(*command)
+    assert code == 2
+    assert _one_line(error).startswith("flagstream: --kind 'x': one of message, transaction")
+
+
+def test_several_texts_are_scored_to_one_json_line_each_and_nothing_else(run: Run) -> None:
+    code, out, error = run("score", "--json", "hello there", "you won a prize", "")
+    assert (code, error) == (0, "")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["id"] for line in lines] == ["1", "2", "3"]
+    assert all(set(line) == {"id", "labels", "decision", "reasons"} for line in lines)
+
+
 def test_an_unknown_agent_is_one_line(run: Run) -> None:
     code, _, error = run("worker", "--broker", "127.0.0.1:1", "--agents", "astrology")
     assert code == 2
