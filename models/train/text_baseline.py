@@ -1,8 +1,11 @@
-"""The standing baseline: TF-IDF over words and pairs of words with logistic regression, one a label, on the same training cells."""
+"""The standing baselines: TF-IDF over words and pairs of words with logistic regression, one a label, on the same training cells; and
+alt-profanity-check, the package that people install first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +42,16 @@ def fit(table: TextTable, labels: Sequence[str], *, texts: int = 60_000, seed: i
         return np.stack([model.predict_proba(features)[:, 1] for model in models], 1).astype(np.float32)
 
     return Peer(labels=tuple(labels), score=score)
+
+
+def profanity_check() -> Peer | None:
+    """alt-profanity-check, whose one score stands for every label of abuse that it may be meant for; None where it is not installed."""
+    if find_spec("profanity_check") is None:
+        return None
+    predict_prob = import_module("profanity_check").predict_prob
+
+    def score(given: Sequence[str]) -> NDArray[np.float32]:
+        found = np.asarray(predict_prob(list(given)), np.float32) if given else np.zeros(0, np.float32)
+        return np.stack([found, found], 1)
+
+    return Peer(labels=("harassment", "profanity"), score=score)

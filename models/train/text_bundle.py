@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 TOKEN_BUDGET = 256
 MAX_TOKENS = 128
 MAX_WINDOWS = 8
+FLOAT32 = "run/float32.onnx"
+"""Where, under a new bundle, the float32 graph of the same form lies; it is no part of the bundle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +103,14 @@ def column_of(label: str) -> int:
 
 
 def write(run: Path, table: TextTable, out: Path, *, labels: Sequence[str], created: str, extra: CardParts = CardParts()) -> Path:
-    """The bundle of `run` in `out`, with `labels` as outputs, each calibrated on validation texts as they are served. Returns `out`."""
+    """The bundle of `run` in `out`, with `labels` as outputs, each calibrated on validation texts as they are served; the float32 graph
+    to compare it with in `out/run`. Returns `out`."""
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
     graphs = quantise(run, calibration_ids(table, tokenizer), columns=[column_of(label) for label in labels])
     (out / "model.onnx").write_bytes(graphs.int8)
-    (run / "float32.onnx").write_bytes(graphs.float32)
+    (out / "run").mkdir(exist_ok=True)
+    (out / FLOAT32).write_bytes(graphs.float32)
     shutil.copyfile(run / "tokenizer.json", out / "tokenizer.json")
     _card(run, table, out, outputs=tuple(Output(label=label) for label in labels), created=created, extra=extra)
     outputs = calibrate(out, table)
@@ -183,3 +187,9 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
 
 def _note(source: TextSource) -> str:
     return "; ".join(part for part in ("self_harm output only" if source.use == "self_harm only" else "", source.note) if part)
+
+
+def requality(bundle: Path, quality: tuple[Quality, ...]) -> None:
+    """The figures `quality` in the card of `bundle`; what shapes a score stays, and so does the bundle's digest."""
+    card = Bundle.open(bundle).card.model_copy(update={"quality": quality})
+    (bundle / "card.json").write_text(card.model_dump_json(indent=1) + "\n")

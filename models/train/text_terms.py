@@ -106,3 +106,22 @@ SWAPS: tuple[tuple[str, ...], ...] = (
     ("disabled", "deaf", "blind", "autistic", "elderly"),
     ("judaism", "islam", "christianity", "hinduism", "buddhism"),
 )
+
+# Words by which a text names a group, for slices by who is spoken of.
+IDENTITIES: dict[str, str] = {
+    "women": r"wom[ae]n|girls?|females?|lad(?:y|ies)|feminists?",
+    "men": r"m[ae]n|boys?|males?|guys?",
+    "black": r"blacks?|african[ -]americans?|africans?",
+    "white": r"whites?|caucasians?",
+    "asian": r"asians?|chinese|japanese|koreans?|vietnamese",
+    "indian, pakistani": r"indians?|pakistanis?|bangladeshis?",
+    "latino": r"latin[oax]s?|hispanics?|mexicans?",
+    "arab": r"arabs?|middle eastern",
+    "muslim": r"muslims?|islam(?:ic)?|mosques?",
+    "jewish": r"jews?|jewish|judaism",
+    "christian": r"christians?|catholics?|church|christianity",
+    "gay, lesbian": r"gays?|lesbians?|homosexuals?|bisexuals?|queers?|lgbtq?",
+    "transgender": r"trans|transgender(?:ed)?|transsexuals?",
+    "immigrant": r"immigrants?|migrants?|refugees?|foreigners?|asylum",
+    "disabled": r"disabled|disabilit(?:y|ies)|deaf|blind|autis(?:m|tic)|wheelchairs?|mentally ill",
+}

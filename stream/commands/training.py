@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.bundle import ARTIFACTS, Bundle
+from models.errors import ModelError
 from stream.commands.options import Json, Models, say, settings_for
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
+
+if TYPE_CHECKING:
+    from models.card import Quality
+    from models.train.text_data import TextTable
 
 train_app = typer.Typer(no_args_is_help=True, help="Train a model anew (extra `train`).")
 evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a model beside its baselines (extra `train`).")
@@ -19,6 +27,23 @@ evaluate_app = typer.Typer(no_args_is_help=True, help="Measure a model beside it
 Data = Annotated[Path, typer.Option("--data", help="Folder of data sets (text), or a table (fraud).")]
 Out = Annotated[Path, typer.Option("--out", help="Folder to write the bundle to.")]
 Config = Annotated[Path | None, typer.Option(help="TOML file with other choices than the defaults.", show_default=False)]
+Page = Annotated[
+    Path | None, typer.Option(help="Measure everything and write it to this Markdown page and the bundle's card.", show_default=False)
+]
+_RUN_FILES = ("weights.pt", "tokenizer.json", "kept.npy", "config.json")
+
+
+@contextmanager
+def _plain() -> Iterator[None]:
+    """An error of the models room is one line for people."""
+    from models.train.text_config import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+    except ModelError as error:
+        raise StreamError(str(error)) from error
 
 
 def _prepare(data: Path) -> None:
@@ -40,21 +65,33 @@ def train_text(
     config: Config = None,
     labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,profanity",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    start: Annotated[Path | None, typer.Option(help="A run whose weights and vocabulary to start from.", show_default=False)] = None,
+    run: Annotated[Path | None, typer.Option(help="A finished run to make the bundle of, instead of training.", show_default=False)] = None,
+    page: Page = None,
 ) -> None:
-    """Fine-tune the text model, quantize and calibrate it, and write its bundle; the run itself is kept in OUT/run."""
+    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, and write its bundle; the run itself is kept in OUT/run."""
     _prepare(data)
-    from models.train import text, text_bundle, text_data
+    from models.train import text, text_bundle, text_data, text_gate
     from models.train.text_config import TextConfig
+    from models.train.text_measure import Words
     from models.train.text_sources import HEADS
 
     wanted = [label.strip() for label in labels.split(",") if label.strip()]
     if unknown := [label for label in wanted if label not in HEADS]:
         raise UsageError(f"--labels {unknown[0]!r}: known: {', '.join(HEADS)}")
-    chosen = TextConfig.from_toml(config)
-    table = text_data.load(data, chosen)
-    run = out / "run"
-    text.fit(table, run, chosen, resume=resume)
-    text_bundle.write(run, table, out, labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}")
+    for folder in (start, run):
+        if folder is not None and (lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]):
+            raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
+    with _plain():
+        chosen = TextConfig.from_toml(config)
+        table = text_data.load(data, chosen)
+        if run is None:
+            run = out / "run"
+            text.fit(table, run, chosen, resume=resume, start=start)
+        text_bundle.write(run, table, out, labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts())
+        text_gate.check(out, out / text_bundle.FLOAT32, table)
+        if page is not None:
+            _measure(out, data, table, page=page, against=None, limit=2000)
     typer.echo(f"{out}: a bundle; `flagstream evaluate text --bundle {out} --data {data}` says how good it is")
 
 
@@ -72,29 +109,56 @@ def train_fraud(data: Data, out: Out, config: Config = None) -> None:
 def evaluate_text(
     data: Data,
     bundle: Annotated[Path | None, typer.Option(help="Folder of the bundle; else the one in use.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(help="At most so many texts a slice; 0: all.", min=0)] = 0,
+    against: Annotated[Path | None, typer.Option(help="Another bundle, in a column of its own.", show_default=False)] = None,
+    page: Page = None,
+    limit: Annotated[int, typer.Option(help="At most so many texts a slice; 0: all.", min=0)] = 2000,
     models: Models = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the text model on every slice, on test parts alone, beside TF-IDF and logistic regression."""
+    """Measure the text model on every slice, on test parts alone, beside its baselines; with --page, write all of it down."""
     _prepare(data)
-    from models.train import text_baseline, text_data
+    from models.train import text_data, text_measure
     from models.train.text_config import TextConfig
-    from models.train.text_evaluate import evaluate
+    from models.train.text_evaluate import classifier, evaluate
     from stream.load import load_bundle
 
-    folder = bundle or load_bundle(settings_for(models=models), "message").folder
-    table = text_data.load(data, TextConfig())
-    baseline = text_baseline.fit(table, ("harassment", "hate", "threat", "sexual", "self_harm", "spam", "profanity"))
-    found = evaluate(folder, data, peers={"tfidf_lr": baseline}, limit=limit)
+    with _plain():
+        opened = load_bundle(settings_for(models=models), "message") if bundle is None else Bundle.open(bundle)
+        table = text_data.load(data, TextConfig())
+        if page is not None:
+            found = _measure(opened.folder, data, table, page=page, against=against, limit=limit)
+        else:
+            peers = text_measure.peers(table, tuple(output.label for output in opened.card.outputs))
+            if against is not None:
+                peers["before"] = classifier(Bundle.open(against))
+            found = evaluate(opened.folder, data, peers=peers, limit=limit)
     if as_json:
         say([quality.model_dump(mode="json") for quality in found])
         return
     for quality in found:
         own = "  ".join(f"{name} {value:.3f}" for name, value in quality.figures.items())
-        peer = quality.baselines.get("tfidf_lr", {}).get("auc")
-        beside = "" if peer is None else f"  (TF-IDF auc {peer:.3f})"
-        typer.echo(f"{quality.slice:<28} {quality.label:<11} {quality.rows:>6} rows {quality.positives:>5} positive  {own}{beside}")
+        beside = ", ".join(f"{name} {figures['auc']:.3f}" for name, figures in quality.baselines.items())
+        low, high = quality.intervals.get("auc", (float("nan"), float("nan")))
+        typer.echo(
+            f"{quality.slice:<28} {quality.label:<11} {quality.rows:>6} rows {quality.positives:>5} positive  {own}  "
+            f"[{low:.3f}–{high:.3f}]{f'  (AUC of {beside})' if beside else ''}"
+        )
+
+
+def _measure(bundle: Path, data: Path, table: TextTable, *, page: Path, against: Path | None, limit: int) -> tuple[Quality, ...]:
+    """Everything measured, written to `page`, the plots beside it and the bundle's card."""
+    from models.train import text_bundle, text_measure, text_report
+
+    float32 = bundle / text_bundle.FLOAT32
+    quality, findings = text_measure.measure(
+        bundle, data, table, float32=float32 if float32.is_file() else None, against=against, limit=limit
+    )
+    known = Bundle.open(bundle).card.quality or Bundle.open(ARTIFACTS / "moderation").card.quality
+    text_bundle.requality(bundle, quality + text_measure.carried(known))
+    opened = Bundle.open(bundle)
+    text_report.write(page, opened.card, findings, size_mb=opened.model.stat().st_size / 1e6)
+    typer.echo(f"{page}: written, with its plots in {page.parent / page.stem}", err=True)
+    return quality
 
 
 @evaluate_app.command("fraud")

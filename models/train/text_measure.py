@@ -1,0 +1,120 @@
+"""Everything that the card and the page say of a text bundle, measured in one go."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from models.bundle import Bundle
+from models.card import Quality, Withheld
+from models.text import TextClassifier
+from models.train import text_baseline
+from models.train.text_bias import Bias, bias
+from models.train.text_bundle import CardParts
+from models.train.text_data import TextTable
+from models.train.text_evaluate import Peer, classifier, default_thresholds, evaluate, graded, hard_cases, robustness
+from models.train.text_gate import float32_bundle
+from models.train.text_reliability import Reliability, reliability
+
+log = logging.getLogger(__name__)
+_WORDS = Path(__file__).parent / "moderation.toml"
+_FLOAT32 = "float32"
+LEFT_OUT = ", left out"
+"""How slices end that were measured in a run without their set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What is said in words: limits, remarks, labels that are not shipped, and what is known of other nets."""
+
+    limits: tuple[str, ...]
+    remarks: tuple[str, ...]
+    withheld: tuple[Withheld, ...]
+    pareto: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def read(cls) -> Words:
+        """The words of `moderation.toml`."""
+        table = tomllib.loads(_WORDS.read_text("utf-8"))
+        return cls(
+            limits=tuple(table["limits"]),
+            remarks=tuple(table["remarks"]),
+            withheld=tuple(Withheld(**one) for one in table["withheld"]),
+            pareto=tuple(table["pareto"]),
+        )
+
+    def parts(self) -> CardParts:
+        """What of it goes into a new card."""
+        return CardParts(withheld=self.withheld, limits=self.limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What was measured beside the card: AUC lost to each disguise, the share judged rightly per family of templates (for each model
+    compared, with the number of wordings), AUC of float32 minus int8 per slice, reliability, bias, (review, block) thresholds per
+    label, and the rank correlation with graded offensiveness."""
+
+    robustness: Mapping[str, float]
+    hard_cases: Mapping[str, Mapping[str, tuple[float, int]]]
+    float32_minus_int8: Mapping[str, float]
+    reliability: tuple[Reliability, ...]
+    bias: tuple[Bias, ...]
+    thresholds: Mapping[str, tuple[float, float]]
+    graded: float
+    limit: int
+
+
+def peers(table: TextTable, labels: tuple[str, ...]) -> dict[str, Peer]:
+    """The standing baselines by name: TF-IDF with logistic regression, and alt-profanity-check where it is installed."""
+    found = {"tfidf_lr": text_baseline.fit(table, labels)}
+    check = text_baseline.profanity_check()
+    return found | ({"alt_profanity_check": check} if check else {})
+
+
+def measure(
+    bundle: Path, data: Path, table: TextTable, *, float32: Path | None = None, against: Path | None = None, limit: int = 2000
+) -> tuple[tuple[Quality, ...], Findings]:
+    """The quality of every slice and the findings of `bundle`, at most `limit` texts a slice; beside the standing baselines, the
+    bundle `against`, and the float32 graph of the same form where there is one."""
+    opened = Bundle.open(bundle)
+    others = peers(table, tuple(output.label for output in opened.card.outputs))
+    if against is not None:
+        others["before"] = classifier(Bundle.open(against))
+    with TemporaryDirectory() as folder:
+        if float32 is not None:
+            others[_FLOAT32] = classifier(Bundle.open(float32_bundle(bundle, float32, Path(folder))))
+        found = evaluate(bundle, data, peers=others, limit=limit)
+    lost = {f"{one.slice} ({one.label})": one.baselines[_FLOAT32]["auc"] - one.figures["auc"] for one in found if _FLOAT32 in one.baselines}
+    quality = tuple(
+        one.model_copy(update={"baselines": {name: figures for name, figures in one.baselines.items() if name != _FLOAT32}})
+        for one in found
+    )
+    log.info("text.measure slices=%d", len(quality))
+    thresholds = default_thresholds(bundle, table)
+    review = {label: lines[0] for label, lines in thresholds.items()}
+    hard = {"shipped": hard_cases(bundle, review)}
+    if against is not None:
+        before = default_thresholds(against, table)
+        hard["before"] = hard_cases(against, {label: lines[0] for label, lines in before.items()})
+    log.info("text.measure hard cases")
+    findings = Findings(
+        robustness=robustness(bundle, data, limit=min(limit or 500, 500)),
+        hard_cases=hard,
+        float32_minus_int8=lost,
+        reliability=reliability(TextClassifier.load(opened), table),
+        bias=bias(classifier(opened), data, limit=limit),
+        thresholds=thresholds,
+        graded=graded(bundle, data, limit=min(limit or 2000, 2000)),
+        limit=limit,
+    )
+    return quality, findings
+
+
+def carried(card_quality: tuple[Quality, ...]) -> tuple[Quality, ...]:
+    """The rows that only a run of its own can measure, to be carried from one card to the next."""
+    return tuple(one for one in card_quality if one.slice.endswith(LEFT_OUT))
