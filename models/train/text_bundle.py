@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 TOKEN_BUDGET = 256
 MAX_TOKENS = 128
 MAX_WINDOWS = 8
+HEADS_OF_MINILM = 12
 FLOAT32 = "run/float32.onnx"
 """Where, under a new bundle, the float32 graph of the same form lies; it is no part of the bundle."""
 
@@ -64,7 +65,22 @@ def quantise(run: Path, calibration: Sequence[Sequence[int]], *, columns: Sequen
     the token ids `calibration`; what lies outside is clipped."""
     weights: dict[str, torch.Tensor] = torch.load(run / "weights.pt", weights_only=True, map_location="cpu")
     layers = len(json.loads((run / "config.json").read_text())["layers"])
-    reference, taps = build(weights, layers=layers, heads=12, columns=columns, ranges=None)
+    encoder = run / "encoder.json"
+    heads = int(json.loads(encoder.read_text())["num_attention_heads"]) if encoder.exists() else HEADS_OF_MINILM
+    return graphs_of(weights, calibration, layers=layers, heads=heads, columns=columns, quantile=quantile)
+
+
+def graphs_of(
+    weights: Mapping[str, torch.Tensor],
+    calibration: Sequence[Sequence[int]],
+    *,
+    layers: int,
+    heads: int,
+    columns: Sequence[int],
+    quantile: float = 0.99,
+) -> Graphs:
+    """`quantise` for the state of a `BertForSequenceClassification` with `layers` layers of `heads` attention heads."""
+    reference, taps = build(weights, layers=layers, heads=heads, columns=columns, ranges=None)
     session = open_session(reference.SerializeToString(), threads=2)
     spans: dict[str, list[tuple[float, float]]] = {tap: [] for tap in taps}
     lengths = np.array([len(ids) for ids in calibration])
@@ -77,9 +93,9 @@ def quantise(run: Path, calibration: Sequence[Sequence[int]], *, columns: Sequen
         low, high = np.array(seen).T
         ranges[tap] = Range(min(0.0, float(np.quantile(low, 1 - quantile))), max(0.0, float(np.quantile(high, quantile))))
         log.info("text.range %s %.3f to %.3f", tap, ranges[tap].low, ranges[tap].high)
-    shipped, _ = build(weights, layers=layers, heads=12, columns=columns, ranges=ranges)
+    shipped, _ = build(weights, layers=layers, heads=heads, columns=columns, ranges=ranges)
     onnx.checker.check_model(shipped, check_custom_domain=False)
-    plain, _ = build(weights, layers=layers, heads=12, columns=columns, ranges=None)
+    plain, _ = build(weights, layers=layers, heads=heads, columns=columns, ranges=None)
     del plain.graph.output[1:]
     return Graphs(shipped.SerializeToString(), plain.SerializeToString())
 
