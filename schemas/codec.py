@@ -35,6 +35,11 @@ class RawRecord(NamedTuple):
     timestamp_ms: int
     headers: RawHeaders = ()
 
+    @property
+    def offset(self) -> int:
+        """Its place in its partition."""
+        return self.at.offset
+
     def __repr__(self) -> str:
         """The position alone, so that no log line or traceback can carry a text or an account."""
         return f"RawRecord({self.at.topic}/{self.at.partition}@{self.at.offset})"

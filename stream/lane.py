@@ -26,7 +26,8 @@ from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from schemas.codec import Position, RawRecord
+from schemas.codec import RawRecord
+from stream.fetching import FetchThread
 
 if TYPE_CHECKING:
     import faust
@@ -43,14 +44,14 @@ PAUSED_POLL_S = 0.05
 
 RECOVERY_RESTART_S = 5.0
 
-Restore = Callable[[TP, "list[ConsumerRecord[bytes, bytes]]"], None]
+Restore = Callable[[TP, "list[RawRecord]"], None]
 """Takes a fetch of a changelog topic."""
 
 
 class _Fetch(NamedTuple):
     epoch: int
     tp: TP
-    records: list[ConsumerRecord[bytes, bytes]]
+    records: list[RawRecord]
 
 
 class Batch:
@@ -64,14 +65,10 @@ class Batch:
         self._ends: dict[TP, int] = {}
         self.records: list[RawRecord] = []
 
-    def add(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    def add(self, tp: TP, records: list[RawRecord]) -> None:
         """Append `records` of `tp`, which follow those already there."""
         self._ends[tp] = records[-1].offset + 1
-        topic, partition = self._lane.topic, tp.partition
-        self.records.extend(
-            RawRecord(Position(topic, partition, record.offset), record.key, record.value, record.timestamp, record.headers)
-            for record in records
-        )
+        self.records += records
 
     @property
     def stale(self) -> bool:
@@ -189,6 +186,10 @@ class LaneConsumer(driver.Consumer):
         self._settled = False
         """Input may be taken: partitions are assigned, their state is restored, and their positions are the committed ones."""
         self._resumed = asyncio.Event()
+
+    def _new_consumer_thread(self) -> FetchThread:
+        transport: LaneTransport = self.transport  # type: ignore[assignment]  # faust types the base class
+        return FetchThread(self, transport.lanes, transport.restores, loop=self.loop, beacon=self.beacon)
 
     # Commit: the acknowledged end of a partition is all there is to know.
 
@@ -349,7 +350,7 @@ class LaneConsumer(driver.Consumer):
             else:
                 await self._deliver_slowly(tp, records, epoch)
 
-    def _put(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    def _put(self, tp: TP, records: list[RawRecord]) -> None:
         if not self._settled:
             # Faust resumes the input before it has sought it; what is fetched in between comes again after the seek.
             return

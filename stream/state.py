@@ -24,7 +24,8 @@ from stream.stores import new_store
 
 if TYPE_CHECKING:
     import faust
-    from aiokafka.structs import ConsumerRecord
+
+    from schemas.codec import RawRecord
 
 
 class StateTable(Table[bytes, bytes]):
@@ -70,7 +71,7 @@ class StateTable(Table[bytes, bytes]):
             self.data.apply(TP(topic, partition), items, end)  # type: ignore[attr-defined]
         return True
 
-    def restore(self, tp: TP, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    def restore(self, tp: TP, records: list[RawRecord]) -> None:
         """Apply a fetch of the changelog. Of two values of a key the one that had applied more input stays, so that the
         late write of a worker that had lost its partitions cannot roll a key back."""
         recovery = self.app.tables.recovery  # type: ignore[attr-defined]  # faust types the interface

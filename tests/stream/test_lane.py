@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -23,7 +24,7 @@ from stream.publisher import new_producer
 from stream.settings import Settings
 
 if TYPE_CHECKING:
-    from stream.lane import LaneConsumer, LaneTransport
+    from stream.lane import Lane, LaneConsumer, LaneTransport
 
 TOPIC: Final = "messages"
 
@@ -58,7 +59,7 @@ async def working(broker: str, folder: Path, agent: Collecting) -> AsyncIterator
     lane = cast("LaneTransport", app.transport).lanes[TOPIC]
     try:
         async with asyncio.timeout(30):
-            while not (hasattr(lane, "consumer") and lane.consumer.assignment()):  # noqa: ASYNC110
+            while not _assigned(lane):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         yield lane.consumer
     finally:
@@ -67,6 +68,13 @@ async def working(broker: str, folder: Path, agent: Collecting) -> AsyncIterator
         await asyncio.gather(starting, return_exceptions=True)
         await producer.stop()
         lane.consumer._thread.thread_loop.close()  # Faust leaves it open
+
+
+def _assigned(lane: Lane) -> bool:
+    try:
+        return hasattr(lane, "consumer") and bool(lane.consumer.assignment())
+    except ConsumerNotStarted:
+        return False
 
 
 def send(broker: str, first: int, last: int) -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from aiokafka.consumer import fetcher as fetching
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.stores import memory, rocksdb
 from faust.tables.base import Collection
@@ -25,7 +26,9 @@ TOUCHED: dict[object, tuple[str, ...]] = {
         "_get_active_partitions", "_to_message", "_new_topicpartition", "on_partitions_revoked", "perform_seek", "wait_empty",
         "on_partitions_assigned", "commit_and_end_transactions", "on_buffer_full", "on_buffer_drop", "stop_flow", "seek",
     ),
-    driver.AIOKafkaConsumerThread: ("seek_wait", "earliest_offsets"),
+    driver.AIOKafkaConsumerThread: ("seek_wait", "earliest_offsets", "_fetch_records"),
+    driver.Consumer: ("_new_consumer_thread",),
+    fetching.PartitionRecords: ("_consumer_record",),
     Recovery: ("_set_recovery_ended", "need_recovery", "active_remaining"),
     Collection: ("_new_store",),
     memory.Store: ("persisted_offset", "on_rebalance", "on_recovery_completed"),
@@ -67,6 +70,13 @@ def test_faust_still_seeks_to_the_committed_offsets_after_every_rebalance() -> N
 
 def test_the_fetcher_still_runs_the_overridden_drain() -> None:
     assert "_drain_messages" in inspect.getsource(consumer.Fetcher)
+
+
+def test_records_are_still_made_when_they_are_taken_from_what_the_fetcher_holds() -> None:
+    assert "self._consumer_record(tp, record)" in inspect.getsource(fetching.PartitionRecords._unpack_records)
+    assert "self._records[tp] = FetchResult(" in inspect.getsource(fetching.Fetcher._proc_fetch_request)
+    assert "self._partition_records" in inspect.getsource(fetching.FetchResult.__init__)
+    assert "fetcher = consumer._fetcher" in inspect.getsource(driver.AIOKafkaConsumerThread._fetch_records)
 
 
 def test_the_producer_still_takes_a_batch_by_the_overridden_steps() -> None:
