@@ -53,6 +53,8 @@ def _cells(body: Contract, read: Record[Contract]) -> list[Cell]:
         ]
     if isinstance(body, DeadLetter):
         place = f"{body.topic}/{body.partition}@{body.offset}"
+        if body.retried is not None:
+            return [(_clock(body.retried.at), 8, "dim"), (place, 24, ""), ("retried", 14, "green"), (f"to {body.retried.topic}", 0, "dim")]
         return [(_clock(body.first_seen), 8, "dim"), (place, 24, ""), (body.error_class, 14, "red"), (body.error_text, 0, "dim")]
     if isinstance(body, Message):
         return [(_clock(body.occurred_at), 8, "dim"), (body.user_id, 16, "cyan"), (body.text, 0, "")]

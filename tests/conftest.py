@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +32,38 @@ def data_dir() -> Path:
     folder = Path(os.environ.get("FLAGSTREAM_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"data sets: none at {folder} (set FLAGSTREAM_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def javascript() -> Path:
+    """The folder of the JavaScript example with its packages, installed once for each version of their lock file into the folder of
+    temporary files. The test is skipped by name where Node.js, npm or its registry are not there."""
+    source = ROOT / "examples" / "consumers" / "javascript"
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("JavaScript: needs Node.js and npm")
+    lock = hashlib.sha256((source / "package-lock.json").read_bytes()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"flagstream-javascript-{os.getuid()}-{lock}"
+    if not (folder / "node_modules").is_dir():
+        fresh = Path(tempfile.mkdtemp(prefix="flagstream-javascript-"))
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, fresh)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        try:
+            done = subprocess.run(command, cwd=fresh, capture_output=True, text=True, timeout=100, check=False)
+        except subprocess.TimeoutExpired:
+            pytest.skip("JavaScript: npm ci took more than 100 s")
+        if done.returncode:
+            pytest.skip(f"JavaScript: npm ci failed ({(done.stderr.strip().splitlines() or ['?'])[-1][:200]})")
+        try:
+            fresh.rename(folder)
+        except OSError:
+            # Another run was quicker.
+            shutil.rmtree(fresh)
+    if folder.stat().st_uid != os.getuid():
+        pytest.skip(f"JavaScript: {folder} belongs to somebody else")
+    for path in (*source.glob("*.js"), *source.glob("*.mjs")):
+        shutil.copy(path, folder)
     return folder
 
 

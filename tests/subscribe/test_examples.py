@@ -75,12 +75,9 @@ def test_the_python_consumer_prints_each_scam_once(flags_broker: str) -> None:
     check([sys.executable, "consumer.py"], flags_broker, CONSUMERS / "python")
 
 
-def test_the_javascript_consumer_prints_each_scam_once(flags_broker: str) -> None:
-    folder = CONSUMERS / "javascript"
-    node = shutil.which("node")
-    if node is None or not (folder / "node_modules" / "kafkajs").is_dir():
-        pytest.skip("JavaScript example: needs Node.js, and `npm ci` in examples/consumers/javascript")
-    check([node, "consumer.js"], flags_broker, folder)
+@pytest.mark.timeout(240)  # the first run installs the packages
+def test_the_javascript_consumer_prints_each_scam_once(flags_broker: str, javascript: Path) -> None:
+    check(["node", "consumer.js"], flags_broker, javascript)
 
 
 @pytest.mark.slow
