@@ -42,7 +42,7 @@ class PlaceRows(Protocol):
     """The terminal's half of rows that were computed beforehand, as a replay does."""
 
     def of(self, at: Position) -> Sequence[float] | None:
-        """The half of the transaction at `at`; None where its terminal is not assessed."""
+        """All features of the terminal's side of the transaction at `at`, in order; None where the terminal is not assessed."""
         ...
 
 
@@ -113,7 +113,7 @@ class FraudAgent:
 
     def _whole(self, case: _Case) -> Case:
         place = None if self._places is None else self._places.of(case.record.raw.at)
-        theirs = self._halves.terminal(case.entry, None) if place is None else place
+        theirs = self._halves.terminal(case.entry, None) if place is None else self._halves.pick(place)
         not_assessed = (TERMINAL,) if place is None and self._halves.terminals else ()
         return Case(record=case.record, row=self._halves.join(case.card, theirs), not_assessed=not_assessed)
 

@@ -58,7 +58,7 @@ class TerminalAgent:
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What `records` cause: flags of the transactions that could be judged, and the new state."""
-        work = _Work(self._state, self._inputs, self._wait_ms)
+        work = Work(self._state, self._inputs, self._wait_ms)
         letters: list[DeadLetter] = []
         redelivered = 0
         cases: list[tuple[Case, RawRecord]] = []
@@ -70,8 +70,9 @@ class TerminalAgent:
                 continue
             due = work.take(raw, found)
             redelivered += due is None
-            for visit, own, key, hour_ms in due or ():
-                cases.append((self._case(work, visit, own, key, hour_ms), own))
+            for one in due or ():
+                visit, own, _, _ = one
+                cases.append((self.case(work, one), own))
                 appended_ms[visit.at.partition, visit.at.offset] = visit.appended_ms
         flags: list[Flag] = []
         for (_, raw), answer in zip(cases, self._assessor.assess([case for case, _ in cases], at=at), strict=True):
@@ -81,13 +82,15 @@ class TerminalAgent:
                 flags.append(answer)
         return Outcome(flags, letters, work.writes(), redelivered, appended_ms=appended_ms)
 
-    def _case(self, work: _Work, visit: Visit, raw: RawRecord, key: bytes, hour_ms: int | None) -> Case:
+    def case(self, work: Work, due: Due) -> Case:
+        """A transaction with both halves of its features."""
+        visit, raw, key, hour_ms = due
         terminal = None if hour_ms is None else work.standing(raw.at.partition, key).at(hour_ms)
         row = self._halves.join(visit.card, self._halves.terminal(visit.entry, terminal))
         return Case(record=visit.record(), row=row, not_assessed=(TERMINAL,) if terminal is None else ())
 
 
-class _Work:
+class Work:
     """The state as one batch leaves it."""
 
     def __init__(self, state: State, inputs: Inputs, wait_ms: int) -> None:

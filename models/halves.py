@@ -12,7 +12,8 @@ from models.history import History
 from models.terminal import Terminal
 from models.terminal_features import TERMINAL_FEATURES
 
-TERMINAL_NAMES = frozenset(feature.__name__ for feature in TERMINAL_FEATURES)
+ALL_TERMINAL = tuple(feature.__name__ for feature in TERMINAL_FEATURES)
+TERMINAL_NAMES = frozenset(ALL_TERMINAL)
 
 
 class Halves:
@@ -23,6 +24,7 @@ class Halves:
         ours = [name for name in names if name not in TERMINAL_NAMES]
         self.terminals = bool(theirs)
         """Whether the model asks for anything of the terminal."""
+        self._columns = [ALL_TERMINAL.index(name) for name in theirs]
         self._ours, self._theirs = vector(ours, source=source), vector(theirs, source=source)
         places = {name: place for place, name in enumerate((*ours, *theirs))}
         order = [places[name] for name in names]
@@ -35,6 +37,10 @@ class Halves:
     def terminal(self, entry: Entry, terminal: Terminal | None) -> list[float]:
         """The half of the terminal at the last closed hour before `entry`; all NaN where it is not known."""
         return self._theirs(None, entry, terminal)
+
+    def pick(self, row: Sequence[float]) -> list[float]:
+        """The half of the terminal, out of all features of that side."""
+        return [row[column] for column in self._columns]
 
     def join(self, card: Sequence[float], terminal: Sequence[float]) -> list[float]:
         """The whole row, in the order of the names."""

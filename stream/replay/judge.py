@@ -14,12 +14,14 @@ from models import normalise
 from models.bundle import Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.halves import Halves
 from models.spans import SpanFinder
 from models.text import TextClassifier
 from schemas.flag import Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy
 from stream.errors import UsageError
+from stream.replay.place_file import PlaceFile
 from stream.replay.record import Recorder
 
 
@@ -72,6 +74,10 @@ class BundleJudge:
     policy: Policy
     explain: int = 0
     """As the setting of that name."""
+    terminals: bool = False
+    """Whether the model looks at terminals too."""
+    places: Path | None = None
+    """Where what is known of terminals lies; without, they are not assessed."""
 
     def agent(self, state: State) -> tuple[Agent, Recorder]:
         """A new agent over `state`. Raises `UsageError` when the bundle changed meanwhile or cannot be used."""
@@ -95,7 +101,8 @@ class BundleJudge:
             explain = SpanFinder(model, parts=self.explain) if self.explain else None
             return ModerationAgent(scorer, self.policy, provenance, tier=tier, mode="replay", explain=explain), recorder
         provenance = Provenance(model=bundle.digest, policy=self.policy.digest)
-        return FraudAgent(scorer, self.policy, state, provenance, tier=tier, mode="replay"), recorder
+        places = None if self.places is None else PlaceFile(self.places)
+        return FraudAgent(scorer, self.policy, state, provenance, tier=tier, mode="replay", places=places), recorder
 
 
 def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0) -> BundleJudge:
@@ -104,7 +111,10 @@ def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0) 
     if bundle.card.kind != kind:
         raise UsageError(f"model {folder}: is for {bundle.card.kind}s, but the history holds {kind}s")
     labels = tuple(output.label for output in bundle.card.outputs)
-    return BundleJudge(kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain)
+    return BundleJudge(
+        kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain,
+        terminals=Halves(bundle.card.features).terminals,
+    )
 
 
 def _open(folder: Path) -> Bundle:

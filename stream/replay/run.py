@@ -21,6 +21,7 @@ from stream.replay.file import FileSource, open_file
 from stream.replay.judge import Judge, bundle_judge
 from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
+from stream.replay.places import with_places
 from stream.replay.policies import read_policy
 from stream.replay.published import Published
 from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
@@ -100,6 +101,8 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
             against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
         )
         manifest.save(folder)
+    if kind == "transaction" and request.verdicts is not None:
+        judge, against = with_places(settings, request.verdicts, source, folder / "places", judge, against, show=show)
     job = Job(source=source, kind=kind, judge=judge, against=against, folder=folder, at=manifest.at)
     drive(job, processes=request.processes or os.cpu_count() or 1, show=show)
     return open_results(folder)

@@ -94,17 +94,20 @@ def _latest(ids: array[int], events: array[int], at: array[int], said: array[int
 
 def read_verdicts(settings: Settings, source: str, *, until_ms: int | None = None) -> Verdicts:
     """The verdicts of a JSONL file or a topic. Raises `UsageError` when there is neither, or when no line of it is a verdict."""
-    path = Path(source)
-    if path.is_file():
-        found = Verdicts.of(_lines(path), until_ms=until_ms)
-    elif path.suffix in (".jsonl", ".ndjson", ".json") or settings.broker is None:
-        raise UsageError(f"--verdicts {source}: no such file")
-    else:
-        topic = Names(settings.prefix).wire(source) if source in BY_NAME else source
-        found = Verdicts.of(read_all(settings, topic), until_ms=until_ms)
+    found = Verdicts.of(verdict_records(settings, source), until_ms=until_ms)
     if found.unreadable and not found.count:
         raise UsageError(f"--verdicts {source}: none of its {found.unreadable} records is a verdict")
     return found
+
+
+def verdict_records(settings: Settings, source: str) -> Iterator[list[RawRecord]]:
+    """The records of a JSONL file or a topic. Raises `UsageError` when there is neither."""
+    path = Path(source)
+    if path.is_file():
+        return _lines(path)
+    if path.suffix in (".jsonl", ".ndjson", ".json") or settings.broker is None:
+        raise UsageError(f"--verdicts {source}: no such file")
+    return read_all(settings, Names(settings.prefix).wire(source) if source in BY_NAME else source)
 
 
 def _lines(path: Path) -> Iterator[list[RawRecord]]:

@@ -20,6 +20,8 @@ from schemas.flag import Flag, Provenance
 from schemas.transaction import Transaction
 from schemas.verdict import Verdict
 from stream import load
+from stream.replay.request import Request
+from stream.replay.run import replay
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,6 +106,17 @@ def published(stage: Stage) -> dict[str, dict[str, Any]]:
     return found
 
 
+def replayed(stage: Stage, policy: Path) -> dict[str, dict[str, Any]]:
+    """What a replay says that knows the verdicts."""
+    settings = Settings(broker=stage.broker, prefix=stage.names.prefix, policy=policy)
+    out = stage.folder / "replayed.jsonl"
+    request = Request(topic="transactions", verdicts="verdicts", against="flags", folder=stage.folder / "replay", flags=out, processes=1)
+    counts = replay(settings, request).to_json()
+    assert (counts["newly_flagged"], counts["newly_cleared"], counts["changed"]) == (0, 0, 0)
+    flags = [Flag.model_validate_json(line) for line in out.read_bytes().splitlines()]
+    return {flag.event.id: flag.model_dump(exclude=CLOCK) | {"mode": "live"} for flag in flags}
+
+
 @pytest.fixture
 def policy(stage: Stage) -> Path:
     path = stage.folder / "policy.toml"
@@ -120,6 +133,7 @@ def test_a_backlog_is_judged_as_one_process_would_judge_it(stage: Stage, policy:
     found, wanted = published(stage), expected(stage, said, policy)
     assert found == wanted
     assert len(found) == len(paid)
+    assert replayed(stage, policy) == wanted
     reasons = [reason["code"] for flag in found.values() for reason in flag["reasons"]]
     assert reasons.count("known_fraud_place") > 50
 
@@ -136,7 +150,7 @@ def test_two_workers_of_whom_one_is_killed_and_one_joins_late_say_the_same(stage
     stage.start_worker("--agents", "fraud")
     stage.until_done(150)
     assert second.poll() is None
-    assert published(stage) == expected(stage, said, policy)
+    assert published(stage) == expected(stage, said, policy) == replayed(stage, policy)
 
 
 def test_without_verdicts_no_terminal_is_taken_for_clean(stage: Stage, policy: Path) -> None:
