@@ -31,6 +31,11 @@ TOKEN_BUDGET = 256
 MAX_TOKENS = 128
 MAX_WINDOWS = 8
 HEADS_OF_MINILM = 12
+_STUDENT = (
+    "a three-layer student of MiniLM-L6",
+    "all-MiniLM-L6-v2 (nreimers/MiniLM-L6-H384-uncased), Apache-2.0: layers 0, 2 and 5, vocabulary pruned",
+)
+_OWN = "a BERT classifier", "a checkpoint that was given to start from"
 FLOAT32 = "run/float32.onnx"
 """Where, under a new bundle, the float32 graph of the same form lies; it is no part of the bundle."""
 
@@ -177,13 +182,14 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
         if source.use != "evaluate"
     )
     own = int(np.char.startswith(table.sources[rows].astype(str), "templates/").sum())
+    origin = _OWN if (run / "encoder.json").exists() else _STUDENT
     card = Card(
         name="moderation",
         kind="message",
         licence="Apache-2.0",
         created=created,
-        description="Harms in short English messages: a three-layer student of MiniLM-L6 with int8 weights and fixed activation scales.",
-        base="all-MiniLM-L6-v2 (nreimers/MiniLM-L6-H384-uncased), Apache-2.0: layers 0, 2 and 5, vocabulary pruned",
+        description=f"Harms in short English messages: {origin[0]} with int8 weights and fixed activation scales.",
+        base=origin[1],
         outputs=outputs,
         withheld=extra.withheld,
         quality=extra.quality,
