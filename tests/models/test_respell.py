@@ -36,7 +36,7 @@ def test_a_hidden_or_mistyped_word_is_read(written: str, read: str) -> None:
         "meet at 5am or 7pm on the 4th, seat 12b, 10k run, 30s pause",
         "a lot of people are a bit tired and I ran a long way",
         "he's hit the wall, size s hit the shops, vitamin c at home",
-        "*really* good, see note** and C# or F#",
+        "*really* good, see note** and fuck* or C# or F#",
         "Ngozi met Wrzesniewski in Hsinchu",
         "jigger, toasted, chins, lumped and gasses",
         "LDN, PLM, SMK and KBR are initials",
@@ -64,3 +64,12 @@ def test_edits_come_in_order_and_apart() -> None:
     assert found
     assert all(0 <= start < end <= len(text) for start, end, _ in found)
     assert all(one[1] <= other[0] for one, other in pairwise(found))
+
+
+def test_a_text_of_ordinary_words_costs_two_passes_and_is_never_changed() -> None:
+    assert list(edits("Don't worry, the people of this country are kind to each other; it's 10:30 already!")) == []
+
+
+def test_what_stands_beside_a_sign_is_looked_at_even_among_ordinary_words() -> None:
+    for text in ("they are as.sholes here", "you are f***", "he is a 1d10t", "what a wh*re"):
+        assert list(edits(text)), text
