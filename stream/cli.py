@@ -17,8 +17,8 @@ from stream.commands.dead_letters import dead_letters_app
 from stream.commands.models import models_app
 from stream.commands.policy import policy_app
 from stream.commands.training import evaluate_app, train_app
+from stream.commands.tuning import quantize, tune
 from stream.commands.verdicts import verdict, verdicts_app
-from stream.commands.tuning import tune
 from stream.errors import StreamError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     service.demo, service.broker, service.worker, act, records.send, records.tail, records.score, history.replay, verdict, contracts.asyncapi,
-    contracts.schemas, service.settings, tune,
+    contracts.schemas, service.settings, tune, quantize,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -24,7 +24,7 @@ from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import TextConfig
 from models.train.text_data import TextTable, balance, load
-from models.train.text_network import forward, logits, pad, student
+from models.train.text_network import built, forward, logits, pad, student
 from models.train.text_sources import HEADS
 from models.train.text_vocabulary import prune
 
@@ -57,7 +57,16 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.enable_truncation(config.max_tokens)
 
-    model = student(kept, config.layers, len(HEADS))
+    encoder = origin / "encoder.json" if origin is not None else None
+    if encoder is not None and encoder.exists():
+        # The run began with a checkpoint of the user's, whose shape is its own.
+        shape = json.loads(encoder.read_text())
+        model = built(shape)
+        (out / "encoder.json").write_text(json.dumps(shape))
+        layers = list(range(int(shape["num_hidden_layers"])))
+        (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers}, indent=1))
+    else:
+        model = student(kept, config.layers, len(HEADS))
     if start is not None:
         model.load_state_dict(torch.load(start / "weights.pt", weights_only=True))
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)

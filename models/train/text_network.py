@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification
 
 from models.train.text_vocabulary import MAX_TOKENS, base_folder
 
@@ -23,6 +23,13 @@ def student(kept_ids: NDArray[np.int64], layers: Sequence[int], heads: int) -> B
     embeddings.position_embeddings = _part(embeddings.position_embeddings, torch.arange(MAX_TOKENS))
     model.config.vocab_size, model.config.max_position_embeddings = len(kept_ids), MAX_TOKENS
     return model
+
+
+def built(config: Mapping[str, Any]) -> BertForSequenceClassification:
+    """A network with the shape that `config` (a BERT's, as its config.json) says, with random weights."""
+    library: Any = BertForSequenceClassification  # its constructor is not annotated
+    network: BertForSequenceClassification = library(BertConfig(**{**config, "attn_implementation": "sdpa"}))
+    return network
 
 
 def _part(whole: torch.nn.Embedding, rows: torch.Tensor) -> torch.nn.Embedding:
