@@ -63,56 +63,86 @@ def evaluate(
 ) -> tuple[Quality, ...]:
     """The figures of every slice for the bundle, and for each peer beside it, on test parts alone.
 
-    `auc`, `average_precision` and `recall_at_1pct` need no threshold; `macro_f1` uses the threshold best on the validation part of
-    the same set, or, on a set that was never trained on, the label's one over all sets' validation parts."""
+    `auc`, `average_precision` and `recall_at_1pct` need no threshold; `macro_f1` uses each model's threshold best on the validation
+    part of the same set, or, on a set that was never trained on, the label's one over all sets' validation parts."""
     own = classifier(Bundle.open(bundle))
+    everyone = {_OWN: own, **(peers or {})}
+    lines = {name: _lines(peer, data, limit=limit) for name, peer in everyone.items()}
     found: list[Quality] = []
-    lines: dict[tuple[str, str], float] = {}
-    pooled: dict[str, tuple[list[NDArray[np.bool_]], list[NDArray[np.float32]]]] = {}
     for spec in SLICES:
-        valid = read(data, spec, split="valid", limit=limit or 1500)
-        scores = own.label(spec.label, valid.texts) if valid.seen and len(valid.texts) else None
-        if scores is not None and valid.truth.any():
-            lines[spec.source, spec.name] = best_threshold(valid.truth, scores)
-            pool = pooled.setdefault(spec.label, ([], []))
-            pool[0].append(valid.truth)
-            pool[1].append(scores)
-    general = {label: best_threshold(np.concatenate(truths), np.concatenate(scores)) for label, (truths, scores) in pooled.items()}
-    for spec in SLICES:
-        piece = read(data, spec, limit=limit)
-        line = lines.get((spec.source, spec.name), general.get(spec.label, 0.5))
-        quality = _judge(piece, own, peers or {}, line=line, rounds=rounds)
+        quality = _judge(read(data, spec, limit=limit), everyone, lines, rounds=rounds)
         if quality is not None:
             log.info("text.slice %s %s %s", quality.slice, quality.label, {k: round(v, 4) for k, v in quality.figures.items()})
             found.append(quality)
     return tuple(found)
 
 
-def _judge(piece: Slice, own: Peer, peers: Mapping[str, Peer], *, line: float, rounds: int) -> Quality | None:
+_OWN = ""
+Lines = Callable[[SliceSpec], float]
+"""The threshold to use for a slice."""
+
+
+def _lines(peer: Peer, data: Path, *, limit: int) -> Lines:
+    lines: dict[tuple[str, str], float] = {}
+    pooled: dict[str, tuple[list[NDArray[np.bool_]], list[NDArray[np.float32]]]] = {}
+    for spec in SLICES:
+        valid = read(data, spec, split="valid", limit=min(limit or 1500, 1500))
+        scores = peer.label(spec.label, valid.texts) if valid.seen and len(valid.texts) else None
+        if scores is not None and valid.truth.any():
+            lines[spec.source, spec.name] = best_threshold(valid.truth, scores)
+            pool = pooled.setdefault(spec.label, ([], []))
+            pool[0].append(valid.truth)
+            pool[1].append(scores)
+    general = {label: best_threshold(np.concatenate(truths), np.concatenate(scores)) for label, (truths, scores) in pooled.items()}
+    return lambda spec: lines.get((spec.source, spec.name), general.get(spec.label, 0.5))
+
+
+def _judge(piece: Slice, everyone: Mapping[str, Peer], lines: Mapping[str, Lines], *, rounds: int) -> Quality | None:
     spec, truth = piece.spec, piece.truth
-    scores = own.label(spec.label, piece.texts)
+    scores = everyone[_OWN].label(spec.label, piece.texts)
     if scores is None or not truth.any() or truth.all():
         return None
-    figures = _figures(truth, scores) | {"macro_f1": macro_f1(truth, scores >= line)}
-    others = {name: _figures(truth, theirs) for name, peer in peers.items() if (theirs := peer.label(spec.label, piece.texts)) is not None}
+    line = lines[_OWN](spec)
+    others = {
+        name: _figures(truth, theirs, lines[name](spec))
+        for name, peer in everyone.items()
+        if name != _OWN and (theirs := peer.label(spec.label, piece.texts)) is not None
+    }
     return Quality(
         slice=piece.title,
         label=spec.label,
         rows=len(truth),
         positives=int(truth.sum()),
-        figures=figures,
-        intervals={"auc": bootstrap(auc, truth, scores, rounds=rounds)},
+        figures=_figures(truth, scores, line),
+        intervals={
+            "auc": bootstrap(auc, truth, scores, rounds=rounds),
+            "average_precision": bootstrap(average_precision, truth, scores, rounds=rounds),
+            "recall_at_1pct": bootstrap(lambda t, s: recall_at(t, s, 0.01), truth, scores, rounds=rounds),
+            "macro_f1": bootstrap(lambda t, s: macro_f1(t, s >= line), truth, scores, rounds=rounds),
+        },
         baselines=others,
         note="other texts of this set were trained on" if piece.seen else "out of source: nothing of this set was trained on",
     )
 
 
-def _figures(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> dict[str, float]:
+def _figures(truth: NDArray[np.bool_], scores: NDArray[np.float32], line: float) -> dict[str, float]:
     return {
         "auc": auc(truth, scores),
         "average_precision": average_precision(truth, scores),
         "recall_at_1pct": recall_at(truth, scores, 0.01),
+        "macro_f1": macro_f1(truth, scores >= line),
     }
+
+
+def quantisation(bundle: Path, float32: Path, data: Path, *, limit: int = 500) -> dict[str, float]:
+    """Per slice the AUC of the bundle `float32` minus that of `bundle`, on the same at most `limit` test texts."""
+    own, plain = classifier(Bundle.open(bundle)), classifier(Bundle.open(float32))
+    lost: dict[str, float] = {}
+    for spec in SLICES:
+        piece = read(data, spec, limit=limit)
+        if piece.truth.any() and not piece.truth.all() and (spec.label == "any" or spec.label in own.labels):
+            lost[f"{piece.title} ({spec.label})"] = _auc(plain, spec, piece.texts, piece.truth) - _auc(own, spec, piece.texts, piece.truth)
+    return lost
 
 
 def graded(bundle: Path, data: Path, *, limit: int = 2000) -> float:

@@ -17,13 +17,12 @@ from models.train import text_baseline
 from models.train.text_bias import Bias, bias
 from models.train.text_bundle import CardParts
 from models.train.text_data import TextTable
-from models.train.text_evaluate import Peer, classifier, default_thresholds, evaluate, graded, hard_cases, robustness
+from models.train.text_evaluate import Peer, classifier, default_thresholds, evaluate, graded, hard_cases, quantisation, robustness
 from models.train.text_gate import float32_bundle
 from models.train.text_reliability import Reliability, reliability
 
 log = logging.getLogger(__name__)
 _WORDS = Path(__file__).parent / "moderation.toml"
-_FLOAT32 = "float32"
 LEFT_OUT = ", left out"
 """How slices end that were measured in a run without their set."""
 
@@ -85,15 +84,11 @@ def measure(
     others = peers(table, tuple(output.label for output in opened.card.outputs))
     if against is not None:
         others["before"] = classifier(Bundle.open(against))
-    with TemporaryDirectory() as folder:
-        if float32 is not None:
-            others[_FLOAT32] = classifier(Bundle.open(float32_bundle(bundle, float32, Path(folder))))
-        found = evaluate(bundle, data, peers=others, limit=limit)
-    lost = {f"{one.slice} ({one.label})": one.baselines[_FLOAT32]["auc"] - one.figures["auc"] for one in found if _FLOAT32 in one.baselines}
-    quality = tuple(
-        one.model_copy(update={"baselines": {name: figures for name, figures in one.baselines.items() if name != _FLOAT32}})
-        for one in found
-    )
+    quality = evaluate(bundle, data, peers=others, limit=limit)
+    lost: dict[str, float] = {}
+    if float32 is not None:
+        with TemporaryDirectory() as folder:
+            lost = quantisation(bundle, float32_bundle(bundle, float32, Path(folder)), data, limit=min(limit or 500, 500))
     log.info("text.measure slices=%d", len(quality))
     thresholds = default_thresholds(bundle, table)
     review = {label: lines[0] for label, lines in thresholds.items()}

@@ -12,7 +12,7 @@ from models.train.text_plots import plots
 _READING = """A score is a calibrated probability, the same for a text alone and in any batch: all activation scales are constants.
 A long text is read in at most eight windows of 128 tokens, spread over all of it, with head and tail always among them; each label
 takes its largest score."""
-_COLUMNS = """AUC with its 95 % interval (bootstrap), average precision, recall at a false-positive rate of 1 %, and macro-F1 with a
+_COLUMNS = """AUC, average precision, recall at a false-positive rate of 1 %, each with its 95 % interval (bootstrap), and macro-F1 with a
 threshold from validation texts (of the same set, or over all sets where the set is out of source). `any` is the largest score of
 the abusive labels. TF-IDF with logistic regression was trained on the same cells; alt-profanity-check is as installed."""
 _BUDGET = """Thresholds are the calibrated probabilities that at most 1 % (review) and 0.1 % (block) of harmless natural validation
@@ -24,6 +24,8 @@ _BIAS = """After Borkan et al. (2019), on pooled test texts that name a group: A
 against negatives of the subgroup (low: harmless mentions are flagged); BNSP, positives of the subgroup against negatives of the others."""
 _PARETO = """What is known of other nets. Speed is that of the net alone, relative to the shipped form; quality is compared only where a
 net was trained."""
+_AGAIN = """`flagstream train text --data DIR --out NEW` fine-tunes, quantizes, calibrates and holds the bundle to its gate; with `--run RUN` it
+makes the bundle of a finished run. `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
 _PEERS = {"tfidf_lr": "TF-IDF + LR", "alt_profanity_check": "alt-profanity-check", "before": "the bundle before"}
 
 
@@ -123,6 +125,10 @@ def page(card: Card, findings: Findings, *, size_mb: float, plots_in: str) -> st
                 ((source.name, source.licence, str(source.rows), source.note) for source in card.sources),
             ),
             "",
+            "## Make it again",
+            "",
+            _AGAIN,
+            "",
             "## Limits",
             "",
             *(f"- {line}" for line in (*card.limits, *words.remarks)),
@@ -140,25 +146,19 @@ def _table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterat
 
 def _quality(quality: tuple[Quality, ...]) -> Iterator[str]:
     peers = [name for name in _PEERS if any(name in one.baselines for one in quality)]
-    headings = ("slice", "label", "texts (positive)", "AUC", "interval", "AP", "recall at 1 %", "macro-F1", "out of source")
-    return _table((*headings, *(f"{_PEERS[name]}: AUC, AP" for name in peers)), (_row(one, peers) for one in quality))
+    headings = ("slice", "label", "texts (positive)", "AUC", "AP", "recall at 1 %", "macro-F1", "out of source")
+    return _table((*headings, *(f"{_PEERS[name]}: AUC, AP, macro-F1" for name in peers)), (_row(one, peers) for one in quality))
 
 
 def _row(quality: Quality, peers: list[str]) -> tuple[str, ...]:
-    figures = quality.figures
-    low, high = quality.intervals.get("auc", (float("nan"), float("nan")))
     return (
         quality.slice,
         quality.label,
         f"{quality.rows} ({quality.positives})",
-        _three(figures, "auc"),
-        f"{low:.3f}–{high:.3f}",
-        _three(figures, "average_precision"),
-        _three(figures, "recall_at_1pct"),
-        _three(figures, "macro_f1"),
+        *(_with_interval(quality, name) for name in ("auc", "average_precision", "recall_at_1pct", "macro_f1")),
         "yes" if quality.note.startswith("out of source") else "no",
         *(
-            f"{_three(quality.baselines[name], 'auc')}, {_three(quality.baselines[name], 'average_precision')}"
+            ", ".join(_three(quality.baselines[name], figure) for figure in ("auc", "average_precision", "macro_f1"))
             if name in quality.baselines
             else "–"
             for name in peers
@@ -186,6 +186,11 @@ def _hard_cases(found: Mapping[str, Mapping[str, tuple[float, int]]]) -> Iterato
     )
     means = (sum(share for share, _ in found[column].values()) / max(1, len(first)) for column in columns)
     yield "| mean | " + " | ".join(f"{mean:.2f}" for mean in means) + f" | {sum(count for _, count in first.values())} |"
+
+
+def _with_interval(quality: Quality, name: str) -> str:
+    ends = quality.intervals.get(name)
+    return _three(quality.figures, name) + (f" ({ends[0]:.3f}–{ends[1]:.3f})" if ends else "")
 
 
 def _three(figures: Mapping[str, float], name: str) -> str:
