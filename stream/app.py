@@ -47,11 +47,13 @@ class Registration:
 
 
 def build_app(
-    settings: Settings, registrations: Sequence[Registration], producer: AIOKafkaProducer, *, partitions: dict[str, int]
+    settings: Settings, registrations: Sequence[Registration], producer: AIOKafkaProducer, *, partitions: dict[str, int],
+    names: Names | None = None, outlets: Names | None = None,
 ) -> faust.App:
     """A Faust app that runs `registrations`, ready to start; `partitions` gives the partition count of each input topic by
-    its name in the table, which the changelog of its state must share."""
-    names = Names(settings.prefix)
+    its name in the table, which the changelog of its state must share. `names` are those of what is read and `outlets` those of
+    what is published, where they are not those of the settings."""
+    names = names or Names(settings.prefix)
     app = faust.App(
         f"{settings.prefix}{settings.group}",
         broker=[f"kafka://{address}" for address in settings.need_broker().split(",")],
@@ -75,7 +77,7 @@ def build_app(
         recovery_consistency_check=False,
     )
     transport = fast.install(app)
-    delivery = Delivery(Publisher(producer), names)
+    delivery = Delivery(Publisher(producer), outlets or names)
     for registration in registrations:
         _register(app, transport, registration, delivery, names, settings, partitions)
     if any(registration.topic == VISITS for registration in registrations):

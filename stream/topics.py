@@ -91,6 +91,12 @@ def create_changelog(settings: Settings, name: str, partitions: int, *, replicat
         )
 
 
+def make(settings: Settings, wanted: dict[str, Any]) -> list[str]:
+    """Create what is missing of `wanted`: by name, what the admin client takes; the names of those made. Raises `BrokerError`."""
+    with admin(settings) as client:
+        return _create(client, wanted)
+
+
 def _create(client: KafkaAdminClient, wanted: dict[str, Any]) -> list[str]:
     there = _counts(client)
     missing = {name: topic for name, topic in wanted.items() if name not in there}

@@ -103,7 +103,7 @@ async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[
             app = build_app(settings.model_copy(update={"state_dir": slot}), registered, producer, partitions=partitions)
             with feeding(settings) as feed:
                 door = VerdictDoor(settings, Publisher(producer), _unknown if feed is None else feed.subject)
-                await _serve(app, settings, on_ready, door)
+                await serve(app, settings, on_ready, door=door)
     finally:
         await producer.stop()
 
@@ -124,7 +124,12 @@ def _prepare_topics(settings: Settings, registered: Sequence[Registration]) -> d
     return partitions
 
 
-async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], None], door: VerdictDoor) -> None:
+async def serve(
+    app: faust.App, settings: Settings, on_ready: Callable[[str], None], *, door: VerdictDoor | None = None,
+    done: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run `app` until SIGTERM, SIGINT or `done()`, which is asked again and again; then stop it in good order. Raises `StreamError`
+    when it cannot start or the Kafka client gives up."""
     stopping, started = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,7 +153,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
             door=door,
         ) as address:
             announced = False
-            while not (stopping.is_set() or app.crashed or stalled.done()):
+            while not (stopping.is_set() or done() or app.crashed or stalled.done()):
                 if started.is_set() and not announced:
                     announced = True
                     log.info("worker.ready", web=address, seconds=round(time.monotonic() - begun_s, 2))
@@ -162,7 +167,7 @@ async def _serve(app: faust.App, settings: Settings, on_ready: Callable[[str], N
     finally:
         stalled.cancel()
         await _stop(app, starting)
-    if stopping.is_set():
+    if stopping.is_set() or done():
         # What a client says while it is being stopped, in the middle of a rebalance perhaps, is no failure: what it had not
         # committed is delivered again.
         return

@@ -25,6 +25,7 @@ def replay(
     policy: PolicyFile = None,
     model: Annotated[Path | None, typer.Option(help="Folder of the bundle to judge with.", show_default=False)] = None,
     against: Annotated[str | None, typer.Option(help="A policy, a bundle, or 'flags' (those published).", show_default=False)] = None,
+    examples: Annotated[str, typer.Option(help="What examples tell: places, masked (nobody's name or number), or full.")] = "places",
     verdicts: Annotated[str | None, typer.Option(help="Topic or file of verdicts.", show_default=False)] = None,
     flags: Annotated[Path | None, typer.Option(help="Write the flags to this file.", show_default=False)] = None,
     to: Annotated[str | None, typer.Option(help="Publish the flags to this topic; never a live one.", show_default=False)] = None,
@@ -36,6 +37,7 @@ def replay(
     folder: Annotated[Path | None, typer.Option("--run", help="Folder of the run.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     processes: Annotated[int | None, typer.Option(help="How many; else one a core.", min=1, show_default=False)] = None,
+    workers: Annotated[str | None, typer.Option(help="Name of a run that `flagstream worker --replay NAME` judges.", show_default=False)] = None,
     broker: Broker = None,
     group: Group = None,
     prefix: Prefix = None,
@@ -45,6 +47,7 @@ def replay(
     """Judge history again: what would this model or policy have done?"""
     from rich.console import Console
 
+    from stream.replay.examples import showing
     from stream.replay.prices import Prices
     from stream.replay.request import Request
     from stream.replay.run import replay as run
@@ -53,8 +56,8 @@ def replay(
     resolved = settings_for(broker=broker, group=group, prefix=prefix, policy=policy, models=models)
     request = Request(
         topic=topic, file=file, kind=None if kind is None else one_of("--kind", kind, KINDS), fields=tuple(fields or ()), sets=tuple(constants or ()), since=since, until=until,
-        warmup=warmup, model=model, against=against, verdicts=verdicts, flags=flags, to=to, report=report, folder=folder, resume=resume,
-        processes=processes, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), command="flagstream " + shlex.join(sys.argv[1:]),
+        warmup=warmup, model=model, against=against, examples=showing(examples), verdicts=verdicts, flags=flags, to=to, report=report, folder=folder, resume=resume,
+        processes=processes, workers=workers, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), command="flagstream " + shlex.join(sys.argv[1:]),
     )
     with progress(Console(stderr=True)) as show:
         summary = run(resolved, request, show=show)

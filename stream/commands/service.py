@@ -87,13 +87,18 @@ def worker(
     agents: Annotated[str, typer.Option(help="Agents to run, separated by commas.")] = "moderation,fraud",
     state_dir: Annotated[Path | None, typer.Option(help="Folder of the local state.", show_default=False)] = None,
     web_port: Annotated[int | None, typer.Option(help="Port for health, readiness and metrics.", show_default=False)] = None,
+    replay: Annotated[str | None, typer.Option(help="Take a share of this replay instead, and end with it.", show_default=False)] = None,
 ) -> None:
     """Run the stream worker: judges what comes in until it is told to stop."""
+    from stream.replay.member import join
     from stream.worker import run
 
     resolved = settings_for(
         broker=broker, group=group, prefix=prefix, policy=policy, models=models, state_dir=state_dir, web_port=web_port
     )
+    if replay is not None:
+        asyncio.run(join(resolved, replay, on_ready=lambda address: typer.echo(f"ready {address}")))
+        return
     names = [name.strip() for name in agents.split(",") if name.strip()]
     asyncio.run(run(resolved, names, on_ready=lambda address: typer.echo(f"ready {address}")))
 

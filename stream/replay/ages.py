@@ -25,15 +25,19 @@ class Ages:
 
     def of(self, part: int, events: Iterable[tuple[int, Message | Transaction]]) -> list[int]:
         """`NEW`, `KNOWN` or `UNKNOWN` for each event, which is remembered."""
-        found = []
-        for _, event in events:
-            if isinstance(event, Message):
-                found.append(UNKNOWN)
-                continue
-            at_ms = int(event.occurred_at.timestamp() * 1000)
-            key = StateKey(part, f"{event.tenant or ''}\x1f{event.entity}".encode("utf-8", "surrogatepass"))
-            first = self.values.get(key)
-            if first is None:
-                self.values[key] = _AT.pack(at_ms)
-            found.append(NEW if first is None or at_ms - _AT.unpack(first)[0] < NEW_MS else KNOWN)
-        return found
+        return [
+            UNKNOWN if isinstance(event, Message) else self.seen(StateKey(part, owner(event)), int(event.occurred_at.timestamp() * 1000))
+            for _, event in events
+        ]
+
+    def seen(self, account: StateKey, at_ms: int) -> int:
+        """`NEW` or `KNOWN` for an account that pays at `at_ms`, which is remembered."""
+        first = self.values.get(account)
+        if first is None:
+            self.values[account] = _AT.pack(at_ms)
+        return NEW if first is None or at_ms - _AT.unpack(first)[0] < NEW_MS else KNOWN
+
+
+def owner(event: Transaction) -> bytes:
+    """The account (card) of a transaction, apart for each tenant."""
+    return f"{event.tenant or ''}\x1f{event.entity}".encode("utf-8", "surrogatepass")

@@ -63,7 +63,7 @@ def _here(job: Job, parts: list[Part], total: int, show: Show) -> bool:
         show(Progress(done=done, total=total))
 
     worker = Worker(job)
-    before = _on_interrupt(interrupt)
+    before = on_interrupt(interrupt)
     try:
         return all(worker.replay(part, progress=progress, stopped=lambda: interrupted) for part in parts)
     finally:
@@ -71,7 +71,8 @@ def _here(job: Job, parts: list[Part], total: int, show: Show) -> bool:
             signal.signal(signal.SIGINT, before)
 
 
-def _on_interrupt(action: Callable[..., None]) -> Any:  # noqa: ANN401 (what signal.signal gives back)
+def on_interrupt(action: Callable[..., None]) -> Any:  # noqa: ANN401 (what signal.signal gives back)
+    """Have Ctrl-C do `action`; what it did before, or None where this is not the main thread."""
     try:
         return signal.signal(signal.SIGINT, action)
     except ValueError:
@@ -96,7 +97,7 @@ def _spread(job: Job, parts: list[Part], total: int, processes: int, show: Show)
             raise KeyboardInterrupt
         stop.set()
 
-    before = _on_interrupt(interrupt)
+    before = on_interrupt(interrupt)
     patience_s = STOP_S
     try:
         for worker in workers:

@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from agents.protocol import Outcome
 from schemas.base import Contract
 from schemas.codec import RawRecord, Record, decode, encode
 from schemas.labels import Kind
@@ -21,8 +20,8 @@ from stream.replay import checkpoint
 from stream.replay.ages import Ages
 from stream.replay.checkpoint import Checkpoint, PartFiles
 from stream.replay.judge import Histories, Judge
-from stream.replay.record import UNSCORED, Micro
 from stream.replay.rows import rows_of
+from stream.replay.scoring import Scoring
 from stream.replay.segments import Segments
 from stream.replay.source import Part, Source
 from stream.replay.tally import Tally
@@ -45,30 +44,12 @@ class Job:
     at: datetime
 
 
-class _Side:
-    """An agent with its state."""
-
-    def __init__(self, judge: Judge) -> None:
-        self.state = Histories()
-        self.width = len(judge.labels)
-        self.agent, self.recorder = judge.agent(self.state)
-
-    def judge(self, records: list[RawRecord], offsets: list[int], *, at: datetime) -> tuple[Outcome, Micro]:
-        """What `records` cause, and the scores [offsets, labels] of those that were read, `UNSCORED` where there is a dead letter."""
-        outcome = self.agent.handle(records, at=at)
-        self.state.apply(outcome.state)
-        refused = {letter.offset for letter in outcome.dead_letters}
-        scores = np.full((len(offsets), self.width), UNSCORED, np.uint32)
-        scores[[offset not in refused for offset in offsets]] = self.recorder.take(self.width)
-        return outcome, scores
-
-
 class Worker:
     """Replays parts of a job, one after the other; its models are loaded once."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._sides = [_Side(judge) for judge in (job.judge, job.against) if judge is not None]
+        self._sides = [Scoring(judge, Histories()) for judge in (job.judge, job.against) if judge is not None]
         self._ages = Ages()
         self._contract: type[Contract] = CONTRACT[job.kind]
 
@@ -135,6 +116,8 @@ class Worker:
         offsets = [offset for offset, _ in events]
         ages = self._ages.of(records[0].at.partition, events)  # type: ignore[arg-type]  # the contract of the kind
         judged = [side.judge(records, offsets, at=self._job.at) for side in self._sides]
+        for side, (outcome, _) in zip(self._sides, judged, strict=True):
+            side.state.apply(outcome.state)
         first, scores = judged[0]
         if rows is None:
             tally.warmup += len(records)

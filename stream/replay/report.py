@@ -12,9 +12,10 @@ from markupsafe import Markup
 from models.charts import Chart, Line, bars, lines
 from schemas.labels import BY_NAME as LABELS
 from stream.errors import UsageError
-from stream.replay.advice import Advice, advise
+from stream.replay.advice import Advice, Answer, advise
 from stream.replay.compare import COLUMNS, Diff
-from stream.replay.quality import Quality
+from stream.replay.quality import Interval, Quality
+from stream.replay.results import Results
 from stream.replay.summary import Summary
 
 SEGMENTS = {"tenant": "Tenant", "channel": "Channel", "language": "Language", "band": "Amount", "account": "Account"}
@@ -30,18 +31,64 @@ def write_report(path: Path, summary: Summary, *, command: str) -> None:
 
 def render(summary: Summary, *, command: str) -> str:
     """The report of a replay as HTML."""
-    advice = advise(summary)
+    advice, diff = advise(summary), summary.diff
     environment = Environment(loader=PackageLoader("stream.replay", "."), autoescape=select_autoescape(default=True), trim_blocks=True)
     environment.filters["moment"] = _moment
     document: str = environment.get_template("report.html").render(
-        advice=advice, marks=_MARKS, summary=summary, counts=summary.to_json(), manifest=summary.results.manifest, policy=summary.policy,
-        diff=summary.diff, columns=COLUMNS, segments=_segment_names(summary), evaluation=summary.evaluation, returned=summary.returned,
-        command=command, charts=[Markup(chart.figure()) for chart in _charts(summary)], labels=LABELS,  # noqa: S704 (our own SVG, its texts escaped)
+        advice=advice, headline=_headline(advice), marks=_MARKS, summary=summary, counts=summary.to_json(), manifest=summary.results.manifest, policy=summary.policy,
+        diff=diff, columns=COLUMNS, segments=_segment_names(summary), evaluation=summary.evaluation, returned=summary.returned,
+        command=command, labels=LABELS, words=_WORDS, shown=summary.shown, span=_span(summary.results),
+        charts=[Markup(chart.figure()) for chart in _charts(summary)],  # noqa: S704 (our own SVG, its texts escaped)
+        review_chart=Markup(_reviews(diff).figure()) if diff is not None and len(diff.reviews) > 1 else None,  # noqa: S704 (the same)
+        **_tiles(summary),
     )
     return document
 
 
-_MARKS: dict[Advice | str, str] = {"yes": "good", "no": "bad", "depends": "open", "unknown": "open", "not asked": "open"}
+_MARKS: dict[Answer, str] = {"yes": "good", "no": "bad", "depends": "open", "unknown": "open", "not asked": "open"}
+_WORDS: dict[Answer, str] = {
+    "yes": "Yes", "no": "No", "depends": "It depends", "unknown": "Nobody can say yet", "not asked": "Compare it first",
+}
+BEST = 2
+"""Labels whose quality stands at the top: those with the most true events."""
+
+
+def _headline(advice: Advice) -> str:
+    """The sentence without the word that stands above it."""
+    word = _WORDS[advice.answer]
+    rest = advice.headline.removeprefix(word).lstrip(":, ") if advice.headline.startswith((f"{word}:", f"{word},")) else advice.headline
+    return rest[0].upper() + rest[1:]
+
+
+def _tiles(summary: Summary) -> dict[str, Any]:
+    """The figures at the top."""
+    diff, tally = summary.diff, summary.results.tally
+    moved_by = None if diff is None else diff.moved
+
+    def moved(side: str) -> str:
+        return "" if moved_by is None else f"{moved_by[f'{side}_true']:,} true, {moved_by[f'{side}_false']:,} false"
+
+    def spread(ends: Interval) -> str:
+        return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+    qualities = summary.evaluation.qualities if summary.evaluation is not None else ()
+    reviews = ("", "")
+    if diff is not None:
+        days = max(1, len(diff.reviews))
+        before, after = (sum(row[place] for row in diff.reviews.values()) / days for place in (0, 1))
+        reviews = (f"{before:,.1f}", f"{after:,.1f}")
+    return {
+        "moved": moved, "spread": spread, "reviews": reviews, "share": f"{tally.flags / max(1, tally.events):.2%} of the events",
+        "best": sorted((one for one in qualities if one.positives), key=lambda one: -one.positives)[:BEST],
+    }
+
+
+def _span(results: Results) -> str:
+    """From the first event to the last."""
+    first, last = 2**62, 0
+    for _, rows in results.chunks():
+        first, last = min(first, int(rows["at_ms"].min())), max(last, int(rows["at_ms"].max()))
+    return f"{_moment(first)[:16]} to {_moment(last)[:16]} UTC" if last else "no events"
 
 
 def _segment_names(summary: Summary) -> dict[str, str]:
@@ -54,8 +101,6 @@ def _moment(at_ms: int) -> str:
 
 def _charts(summary: Summary) -> list[Chart]:
     charts = []
-    if summary.diff is not None and len(summary.diff.reviews) > 1:
-        charts.append(_reviews(summary.diff))
     for one in summary.evaluation.qualities if summary.evaluation is not None else ():
         charts.extend(_quality(one))
     return charts

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from schemas.labels import Kind
 from stream.errors import StreamError, UsageError
 from stream.replay.prices import Prices
 from stream.replay.source import Part
 
+Showing = Literal["places", "masked", "full"]
+"""How much of the examples a report tells: where they lie, what they say without whoever it is, or all of it."""
 RUNS = Path(".flagstream/replay")
 MANIFEST = "run.json"
 
@@ -34,12 +36,15 @@ class Request:
     warmup: str | None = None
     model: Path | None = None
     against: str | None = None
+    examples: Showing = "places"
     verdicts: str | None = None
     prices: Prices = field(default_factory=Prices)
     flags: Path | None = None
     to: str | None = None
     report: Path | None = None
     folder: Path | None = None
+    workers: str | None = None
+    """The name of a run that workers judge; None: this process and its own."""
     resume: bool = False
     processes: int | None = None
     command: str = "flagstream replay"
@@ -79,14 +84,19 @@ class Manifest:
         fresh.replace(folder / MANIFEST)
 
     @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """From plain values. Raises `ValueError`, `TypeError` or `KeyError` when they are none of a manifest."""
+        found = dict(values)
+        found["parts"] = tuple(Part(**part) for part in found["parts"])
+        for name in ("labels", "against_labels", "gaps"):
+            found[name] = tuple(found[name])
+        return cls(**found)
+
+    @classmethod
     def load(cls, folder: Path) -> Self:
         """The manifest of a run. Raises `UsageError` when `folder` holds none, `StreamError` when it is damaged."""
         try:
-            found: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-            found["parts"] = tuple(Part(**part) for part in found["parts"])
-            for name in ("labels", "against_labels", "gaps"):
-                found[name] = tuple(found[name])
-            return cls(**found)
+            return cls.of(json.loads((folder / MANIFEST).read_bytes()))
         except FileNotFoundError:
             raise UsageError(f"{folder}: holds no replay") from None
         except (ValueError, TypeError, KeyError) as error:

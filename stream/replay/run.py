@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from stream.names import Names
 from stream.replay.compare import compare
 from stream.replay.drive import Show, drive
 from stream.replay.evaluate import evaluate
+from stream.replay.examples import show as show_examples
 from stream.replay.file import FileSource, open_file
+from stream.replay.joint import by_workers
 from stream.replay.judge import Judge, bundle_judge
 from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
@@ -36,6 +39,9 @@ from stream.settings import Settings
 
 WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
 """How much of the history before --since rebuilds the state, unless --warmup says otherwise."""
+
+
+WITHOUT_TERMINALS = "what was known of terminals, for each worker sees the cards of its partitions alone; without --workers it is known"
 
 
 def replay(settings: Settings, request: Request, *, show: Show = lambda _: None) -> Summary:
@@ -68,9 +74,14 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
         published = Published.of(read_all(settings, Names(settings.prefix).wire(FLAGS)), kind=kind, topic=topic)
         before = by_flags(published)
     after = by_policy(policy, judge.labels, name=None if other is None else f"model {judge.folder.name} ({judge.model_digest})")
+    diff = None if before is None else compare(results, before, after, verdicts=verdicts)
+    shown: dict[tuple[int, int], str] = {}
+    if diff is not None and request.examples != "places":
+        source = _again(settings, request, results.folder, results.manifest)
+        shown = show_examples(source, kind, [one for many in diff.examples.values() for one in many], request.examples)
     summary = Summary(
         results=results, policy=policy, seconds=judged_s, returned=returns(results, policy, verdicts, request.prices),
-        diff=None if before is None else compare(results, before, after, verdicts=verdicts),
+        diff=diff, shown=shown,
         evaluation=None if verdicts is None else evaluate(results, verdicts, policy),
     )
     if request.flags is not None:
@@ -88,6 +99,14 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     """Judge, and leave everything found in the run's folder. `against` is a second model to judge beside. Raises `StreamError`."""
     folder = request.folder or RUNS / request.fingerprint
     identity = _identity(request, judge, against)
+    if request.workers is not None:
+        if request.topic is None or against is not None:
+            raise UsageError("--workers: workers judge a topic, with one model; replay a file, or a second model, without it")
+        source = _source(settings, request, kind, folder)
+        manifest = _manifest(identity, kind, source, judge, None)
+        if kind == "transaction" and request.verdicts is not None:
+            manifest = replace(manifest, gaps=(*manifest.gaps, WITHOUT_TERMINALS))
+        return by_workers(settings, request.workers, manifest, judge, folder=folder, explain=settings.explain, show=show)
     if request.resume:
         manifest = Manifest.load(folder)
         if manifest.identity != identity:
@@ -96,10 +115,7 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     else:
         clear(folder)
         source = _source(settings, request, kind, folder)
-        manifest = new_manifest(
-            identity=identity, kind=kind, topic=source.topic, parts=source.parts, gaps=source.gaps, labels=judge.labels,
-            against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
-        )
+        manifest = _manifest(identity, kind, source, judge, against)
         manifest.save(folder)
     if kind == "transaction" and request.verdicts is not None:
         judge, against = with_places(settings, request.verdicts, source, folder / "places", judge, against, show=show)
@@ -143,6 +159,13 @@ def _again(settings: Settings, request: Request, folder: Path, manifest: Manifes
     if request.topic is not None:
         return TopicSource(settings=settings, topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
     return FileSource(folder=folder / "input", topic=manifest.topic, parts=manifest.parts, gaps=manifest.gaps)
+
+
+def _manifest(identity: str, kind: Kind, source: TopicSource | FileSource, judge: Judge, against: Judge | None) -> Manifest:
+    return new_manifest(
+        identity=identity, kind=kind, topic=source.topic, parts=source.parts, gaps=source.gaps, labels=judge.labels,
+        against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
+    )
 
 
 def _identity(request: Request, judge: Judge, against: Judge | None) -> str:

@@ -42,6 +42,11 @@ class Segments:
         """The names by segment; a name's place is its code."""
         return {segment: list(codes) for segment, codes in self._codes.items()}
 
+    def code(self, segment: str, name: str) -> int:
+        """The code of a name that another `Segments` gave."""
+        fixed = (ABSENT, OTHER)
+        return fixed.index(name) if name in fixed else self._code(self._codes[segment], name)
+
     @staticmethod
     def _code(codes: dict[str, int], name: str | None) -> int:
         if name is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.policy import Policy
@@ -23,6 +24,8 @@ class Summary:
     returned: Return
     diff: Diff | None = None
     evaluation: Evaluation | None = None
+    shown: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """What the examples say, by part and offset, where somebody asked to see it."""
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
@@ -49,9 +52,18 @@ class Summary:
             "return": self.returned.to_json(),
         }
         if self.diff is not None:
-            found = self.diff.to_json()
+            found = self.diff.to_json() | {"examples": self._examples(self.diff)}
             document |= {kind: found.pop(kind) for kind in KINDS}
             document["against"] = found
         if self.evaluation is not None:
             document["quality"] = self.evaluation.to_json()
         return document
+
+    def _examples(self, diff: Diff) -> list[dict[str, Any]]:
+        return [
+            {
+                "what": kind, "partition": one.part, "offset": one.offset, "before": one.before, "after": one.after, "scores": one.scores,
+                **({"event": said} if (said := self.shown.get((one.part, one.offset))) is not None else {}),
+            }
+            for kind, examples in diff.examples.items() for one in examples
+        ]
