@@ -30,7 +30,10 @@ log = structlog.get_logger(__name__)
 
 POLL_RECORDS = 100
 """Few at a time: while they are read, which takes a millisecond or two, nothing else of this process runs."""
+REST = 3.0
+"""After reading, the thread rests so many times as long as it worked: however much there is, the lanes keep the interpreter."""
 RETRY_S = 5.0
+STOP_S = 3.0
 BEFORE = timedelta(hours=1)
 """Verdicts are read from so long before the oldest flag of the window: clocks differ."""
 OTHER = "other"
@@ -92,6 +95,10 @@ class Feed:
                 if time.monotonic() - looked_s > METADATA_AGE_S:
                     looked_s = time.monotonic()
                     self._add_partitions(consumer)
+                    if (behind := self._behind(consumer)) > self._settings.verdict_window:
+                        # More flags than it reads: what is skipped would have left the window before a verdict could find it.
+                        log.warning("verdicts.behind", flags=behind)
+                        return
         finally:
             consumer.close(autocommit=False, timeout_ms=1_000)
 
@@ -125,8 +132,14 @@ class Feed:
             places = {tp: consumer.position(tp) for tp in held}
             self._assign(consumer, places | consumer.beginning_offsets(new))
 
+    def _behind(self, consumer: KafkaConsumer) -> int:
+        """Flags that are not read yet."""
+        ends = consumer.end_offsets([tp for tp in consumer.assignment() if tp.topic == self._flags])
+        return sum(end - consumer.position(tp) for tp, end in ends.items())
+
     def _take(self, consumer: KafkaConsumer) -> list[Any]:
         """Read what has come, and say what it changed."""
+        begun_s = time.thread_time()
         fetched = [record for many in consumer.poll(timeout_ms=int(POLL_S * 1000)).values() for record in many]
         for record in fetched:
             raw = RawRecord(Position(record.topic, record.partition, record.offset), record.key, record.value, record.timestamp)
@@ -139,6 +152,7 @@ class Feed:
                     self._window.verdict(verdict.body)
         if fetched:
             self._measure()
+            self._stopping.wait(REST * (time.thread_time() - begun_s))
         return fetched
 
     def _measure(self) -> None:
@@ -161,7 +175,7 @@ class Feed:
 
 @contextmanager
 def feeding(settings: Settings) -> Iterator[Feed | None]:
-    """A feed that runs as long as the block; None where `verdict_window` is 0. Does not wait for it to end."""
+    """A feed that runs as long as the block; None where `verdict_window` is 0."""
     if not settings.verdict_window:
         yield None
         return
@@ -172,3 +186,4 @@ def feeding(settings: Settings) -> Iterator[Feed | None]:
         yield feed
     finally:
         feed.stop()
+        thread.join(STOP_S)

@@ -140,6 +140,22 @@ def test_a_kind_that_is_none_is_one_line(run: Run, command: tuple[str, ...]) -> 
     assert _one_line(error).startswith("flagstream: --kind 'x': one of message, transaction")
 
 
+@pytest.mark.parametrize("token", ["short-secret", "with a space in it", "sixteen-letters-ä"])
+def test_a_web_token_that_is_none_is_one_line_that_does_not_repeat_it(run: Run, token: str) -> None:
+    code, out, error = run("settings", FLAGSTREAM_WEB_TOKEN=token)
+    assert code == 2
+    assert "web_token" in _one_line(error)
+    assert token not in out + error
+
+
+def test_a_web_token_is_never_printed(run: Run) -> None:
+    for options in ((), ("--json",)):
+        code, out, error = run("settings", *options, FLAGSTREAM_WEB_TOKEN="correct-horse-battery-staple", COLUMNS="250")
+        assert code == 0
+        assert "web_token" in out
+        assert "horse" not in out + error
+
+
 def test_several_texts_are_scored_to_one_json_line_each_and_nothing_else(run: Run) -> None:
     code, out, error = run("score", "--json", "hello there", "you won a prize", "")
     assert (code, error) == (0, "")

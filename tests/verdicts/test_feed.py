@@ -88,6 +88,22 @@ def test_labels_that_are_not_ours_do_not_add_metrics(settings: Settings, put: Pu
     assert sample("precision", label="label1") is None
 
 
+def test_a_feed_that_falls_behind_starts_over_with_the_latest_flags(settings: Settings, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int] = []
+
+    def behind(_self: Feed, _consumer: object) -> int:
+        measured.append(len(measured))
+        return 10**9 if len(measured) == 1 else 0
+
+    monkeypatch.setattr(feeding, "METADATA_AGE_S", 0.0)
+    monkeypatch.setattr(Feed, "_behind", behind)
+    put(make_flag(1), say(1, "overturned"))
+    with running(settings):
+        until(lambda: len(measured) > 2)
+        put(make_flag(2), say(2, "confirmed"))
+        until(lambda: sample("precision", label="spam") == 0.5)
+
+
 def test_a_broker_that_is_away_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "RETRY_S", 0.05)
     monkeypatch.setattr("stream.subscribe.blocking.CONNECT_TIMEOUT_S", 0.2)
