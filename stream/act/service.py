@@ -42,6 +42,9 @@ async def run(settings: Settings, rules: Rules, *, only: Collection[str] = (), o
         raise UsageError(f"no sink {unknown[0]!r} in the rules; there are: {', '.join(rules.sinks)}")
     chosen = [name for name in rules.sinks if not only or name in only]
     environment = Environment(os.environ)
+    for name in chosen:
+        for variable in rules.sinks[name].variables:
+            environment.value(variable)
     stopping = asyncio.Event()
     # Names are looked up in threads: one that hangs in its own must not take the last.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(SPARE_THREADS + 2 * len(chosen)))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -336,3 +340,37 @@ def test_the_rules_file_on_the_page_is_right(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "consumers.md").read_text()
     rules = load(written(tmp_path, page.split("```toml")[1].split("```")[0]))
     assert {sink.type for sink in rules.sinks.values()} == {"webhook", "slack", "kafka", "command", "file"}
+
+
+# The command line
+
+
+def act(*arguments: str, **environ: str) -> tuple[int, str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLAGSTREAM_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "act", *arguments], env={**kept, **environ}, capture_output=True, text=True, timeout=100, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_check_says_what_a_file_holds_and_what_it_needs(tmp_path: Path) -> None:
+    file = str(written(tmp_path, HOOK + ALL))
+    status, out, errors = act("--check", file)
+    assert (status, out.splitlines()[0]) == (0, "hook: webhook, named by 1 of 1 rules")
+    assert "HOOK_SECRET is not set here" in errors
+    status, out, errors = act("--check", "--json", file, HOOK_SECRET="x" * 30)
+    assert json.loads(out) == {"sinks": {"hook": {"type": "webhook", "rules": 1}}, "rules": 1, "missing_variables": []}
+    assert "x" * 30 not in out + errors
+
+
+def test_wrong_use_is_one_line_and_status_2(tmp_path: Path) -> None:
+    file = str(written(tmp_path, HOOK + ALL))
+    for arguments, why in (
+        ((str(tmp_path / "none.toml"),), "No such file"),
+        ((file,), "HOOK_SECRET is not set"),
+        ((file, "--only", "other"), "no sink 'other' in the rules; there are: hook"),
+    ):
+        status, out, errors = act(*arguments, FLAGSTREAM_BROKER="127.0.0.1:1")
+        assert (status, out) == (2, "")
+        assert why in errors
+        assert len(errors.splitlines()) == 1

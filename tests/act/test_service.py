@@ -205,6 +205,22 @@ def test_flags_that_are_too_old_become_dead_letters_so_that_a_dead_endpoint_is_a
     assert len(stuck.seen) < 60, "the breaker spared it most"
 
 
+def test_two_processes_share_a_sink_and_one_may_leave(stage: Stage, receiver: Receivers) -> None:
+    one = receiver(delay_s=0.01)
+    rules = webhook("hook", one, held=20) + everything_to("hook")
+    feeding = threading.Thread(target=stage.publish, args=[make_flag(number) for number in range(1_500)])
+    first = stage.start(rules)
+    feeding.start()
+    until(lambda: len(one.taken) > 100)
+    stage.start(rules)
+    until(lambda: len(one.taken) > 600)
+    assert stage.terminate(first) == 0
+    feeding.join()
+    until(lambda: stage.uncommitted("hook") == 0)
+    assert set(one.taken) == ids(1_500)
+    assert sum(one.taken.values()) == 1_500, "partitions are handed over with nothing under way"
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_in_the_middle_loses_nothing_and_the_key_tells_what_came_twice(stage: Stage, receiver: Receivers, kills: int) -> None:
