@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +30,8 @@ from stream.errors import UsageError
 from stream.subscribe.held import Held, Ledger
 
 from .conftest import make_flag
+
+Run = Callable[..., tuple[int, str, str]]
 
 # Breaker and gate
 
@@ -345,32 +344,24 @@ def test_the_rules_file_on_the_page_is_right(tmp_path: Path) -> None:
 # The command line
 
 
-def act(*arguments: str, **environ: str) -> tuple[int, str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLAGSTREAM_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "stream.cli", "act", *arguments], env={**kept, **environ}, capture_output=True, text=True, timeout=100, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def test_check_says_what_a_file_holds_and_what_it_needs(tmp_path: Path) -> None:
+def test_check_says_what_a_file_holds_and_what_it_needs(run: Run, tmp_path: Path) -> None:
     file = str(written(tmp_path, HOOK + ALL))
-    status, out, errors = act("--check", file)
+    status, out, errors = run("act", "--check", file)
     assert (status, out.splitlines()[0]) == (0, "hook: webhook, named by 1 of 1 rules")
     assert "HOOK_SECRET is not set here" in errors
-    status, out, errors = act("--check", "--json", file, HOOK_SECRET="x" * 30)
+    status, out, errors = run("act", "--check", "--json", file, HOOK_SECRET="x" * 30)
     assert json.loads(out) == {"sinks": {"hook": {"type": "webhook", "rules": 1}}, "rules": 1, "missing_variables": []}
     assert "x" * 30 not in out + errors
 
 
-def test_wrong_use_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_wrong_use_is_one_line_and_status_2(run: Run, tmp_path: Path) -> None:
     file = str(written(tmp_path, HOOK + ALL))
     for arguments, why in (
         ((str(tmp_path / "none.toml"),), "No such file"),
         ((file,), "HOOK_SECRET is not set"),
         ((file, "--only", "other"), "no sink 'other' in the rules; there are: hook"),
     ):
-        status, out, errors = act(*arguments, FLAGSTREAM_BROKER="127.0.0.1:1")
+        status, out, errors = run("act", *arguments, FLAGSTREAM_BROKER="127.0.0.1:1")
         assert (status, out) == (2, "")
         assert why in errors
         assert len(errors.splitlines()) == 1
