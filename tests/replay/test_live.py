@@ -39,7 +39,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 @pytest.mark.parametrize(
-    ("events", "troubled"), [(2_000, False), pytest.param(4_000, True, marks=SLOW), pytest.param(200_000, True, marks=SLOW)]
+    ("events", "troubled"), [(2_000, False), pytest.param(20_000, True, marks=SLOW), pytest.param(200_000, True, marks=SLOW)]
 )
 def test_a_replay_finds_the_flags_that_were_published_through_a_kill_and_rebalances(
     events: int, troubled: bool, stage: Stage, kit: Any, tmp_path: Path

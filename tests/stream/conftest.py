@@ -77,7 +77,7 @@ class Stage:
                 [sys.executable, "-m", "stream.cli", "worker", *arguments], env=self.environ, stdout=sink, stderr=subprocess.STDOUT
             )
         self.workers.append(process)
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while wait and not any(line.startswith("ready ") for line in log.read_text().splitlines()):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, f"not ready: {log.read_text()}"
