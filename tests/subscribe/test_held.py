@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.subscribe import Held, Subscription
+from stream.subscribe import Held, Subscription, concurrent
 from stream.subscribe.held import Ledger
 
 from .conftest import Open, Publish, make_flag
@@ -123,6 +123,32 @@ async def test_members_hand_over_what_is_done_and_nothing_is_lost(open_one: Open
     await asyncio.gather(consume(0), consume(0.7))
     assert set(seen) == {f"flag-{number}" for number in range(400)}
     assert sum(seen.values()) == 400, "a rebalance waits for what is open"
+
+
+async def test_a_member_whose_flags_take_long_stays_in_its_group_and_loses_nothing(
+    open_one: Open, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It tells its client that it lives, as it would every ten seconds, while records are fetched and queued.
+    monkeypatch.setattr(concurrent, "ALIVE_S", 0.1)
+    publish(*(make_flag(number) for number in range(1_200)))
+    seen: list[str] = []
+    async with open_one(group="g") as flags:
+        loop = flags.held(limit=2)
+        for _ in range(3):
+            held = await take(loop, 2)
+            waiting = asyncio.ensure_future(anext(loop))
+            await asyncio.sleep(0.6)
+            assert not waiting.done()
+            for one in held:
+                seen.append(one.flag.id)
+                one.done()
+            one = await asyncio.wait_for(waiting, 20)
+            seen.append(one.flag.id)
+            one.done()
+        async for one in flags.held():
+            seen.append(one.flag.id)
+            one.done()
+    assert Counter(seen) == Counter(f"flag-{number}" for number in range(1_200))
 
 
 async def test_a_limit_below_one_is_refused(open_one: Open) -> None:
