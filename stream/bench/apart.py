@@ -51,12 +51,12 @@ def drain_apart(contender: Contender, job: Job) -> Drained:
 
 
 @contextmanager
-def serving_apart(contender: Contender, job: Job) -> Iterator[None]:
-    """`contender` at work on what comes, in its own process, for as long as the context lasts; `job.events` is ignored.
+def serving_apart(contender: Contender, job: Job) -> Iterator[int]:
+    """The process id of `contender` at work on what comes, for as long as the context lasts; `job.events` is ignored.
     Raises `StreamError` when it ended before."""
     with _process(contender, replace(job, events=ENDLESS)) as process:
         try:
-            yield
+            yield process.pid
             if process.poll() is not None:
                 _result(contender, job, process)
         finally:

@@ -40,12 +40,18 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """`broker` is an address; every topic of the run begins with `prefix`; `folder` goes away at the end."""
+    """`broker` is an address; every topic of the run begins with `prefix`; `folder` goes away at the end. `broker_pid` is the
+    embedded broker's process."""
 
     broker: str
     prefix: str
     folder: Path
-    embedded: bool
+    broker_pid: int | None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is this stage's own."""
+        return self.broker_pid is not None
 
     @property
     def names(self) -> Names:
@@ -56,6 +62,11 @@ class Stage:
     def settings(self) -> Settings:
         """What a client of this stage is told."""
         return Settings(broker=self.broker, prefix=self.prefix)
+
+    @property
+    def logs(self) -> Path:
+        """Where the embedded broker keeps its topics."""
+        return self.folder / "broker"
 
     def room(self) -> Path:
         """A fresh empty folder."""
@@ -130,8 +141,8 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="flagstream-bench-") as name:
         folder = Path(name)
         command = ["broker", "--port", "0", "--data", str(folder / "broker")]
-        with nullcontext(address) if address else _embedded(command, folder / "broker.log") as found:
-            staged = Stage(broker=found, prefix=f"bench-{secrets.token_hex(3)}-", folder=folder, embedded=address is None)
+        with nullcontext((address, None)) if address else _embedded(command, folder / "broker.log") as (found, pid):
+            staged = Stage(broker=found, prefix=f"bench-{secrets.token_hex(3)}-", folder=folder, broker_pid=pid)
             topics.create(staged.settings)
             try:
                 yield staged
@@ -141,9 +152,9 @@ def stage(broker: str | None = None) -> Iterator[Stage]:
 
 
 @contextmanager
-def _embedded(command: list[str], log: Path) -> Iterator[str]:
+def _embedded(command: list[str], log: Path) -> Iterator[tuple[str, int]]:
     with running(command, log=log) as (address, process):
-        yield address
+        yield address, process.pid
     if process.stdout is not None:
         process.stdout.close()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 MEANING: dict[str, str] = {
@@ -41,6 +42,10 @@ MEANING: dict[str, str] = {
     "missing": "flags that never came",
     "unexpected": "flags that nothing caused",
     "rss_mb": "most memory of the worker in MB",
+    "backlog": "records that waited when it started",
+    "judged": "how many of them it judged",
+    "short_backlog": "records that waited for the worker it is compared with",
+    "short_rss_mb": "most memory of that one in MB",
     # latency
     "p50_ms": "half of the flags arrived within, since their event was due",
     "p95_ms": "19 of 20",
@@ -52,6 +57,9 @@ MEANING: dict[str, str] = {
     "late_p99_ms": "99 of 100 events were sent within, since they were due",
     "append_p50_ms": "half of the flags, since the send",
     "append_p99_ms": "99 of 100, since the send",
+    # scale
+    "cores": "cores that the run could use",
+    "efficiency_cpu": "CPU of an event with one worker over that with two",
     # state
     "writes_per_s": "values a second: changelog acknowledged, stored, input acknowledged",
     "write_cpu_us": "CPU of the worker in µs a value",
@@ -61,12 +69,26 @@ MEANING: dict[str, str] = {
 }
 
 
-def render(figures: Mapping[str, Any]) -> Table:
-    """`figures` with what each means."""
+def render(figures: Mapping[str, Any]) -> RenderableType:
+    """`figures` with what each means; lists of figures as tables of their own below."""
+    single = {name: value for name, value in figures.items() if not isinstance(value, list)}
+    return Group(_meanings(single), *(_rows(value) for value in figures.values() if isinstance(value, list) and value))
+
+
+def _meanings(figures: Mapping[str, Any]) -> Table:
     table = Table("figure", "value", "meaning", box=None, header_style="bold")
     table.columns[1].justify = "right"
     for name, value in figures.items():
         table.add_row(name, _text(value), MEANING.get(name, ""))
+    return table
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
     return table
 
 

@@ -54,14 +54,21 @@ def stream(
     kind: Annotated[str, typer.Option(help="message, transaction or passthrough.")] = "passthrough",
     events: Annotated[int | None, typer.Option(help="How many records.", min=100, show_default=False)] = None,
     rounds: Annotated[int, typer.Option(help="Turns that each contender takes.", min=1)] = 3,
+    backlog: Annotated[
+        int | None, typer.Option(help="Memory of a worker before so many records, in place of all else.", min=100, show_default=False)
+    ] = None,
     broker: Broker = None,
     as_json: Json = False,
 ) -> None:
     """Drain a backlog from a broker, beside a raw client and stock Faust."""
+    from stream.bench.backlog import run_backlog
     from stream.bench.job import KINDS
     from stream.bench.stream import run_stream
 
     chosen = one_of("--kind", kind, KINDS)
+    if backlog is not None:
+        _show(run_backlog(chosen, backlog=backlog, broker=settings_for(broker=broker).broker), as_json=as_json)
+        return
     _show(run_stream(chosen, events=events, rounds=rounds, broker=settings_for(broker=broker).broker), as_json=as_json)
 
 
@@ -92,3 +99,18 @@ def state(
     from stream.bench.state import run_state
 
     _show(run_state(writes=writes, keys=keys, broker=settings_for(broker=broker).broker), as_json=as_json)
+
+
+@bench_app.command("scale")
+def scale(
+    kind: Annotated[str, typer.Option(help="message, transaction or passthrough.")] = "message",
+    events: Annotated[int | None, typer.Option(help="How many records.", min=100, show_default=False)] = None,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """One worker and two on the same stream, and what 10,000, 100,000 and a million events a second need."""
+    from stream.bench.job import KINDS
+    from stream.bench.scale import run_scale
+
+    chosen = one_of("--kind", kind, KINDS)
+    _show(run_scale(chosen, events=events, broker=settings_for(broker=broker).broker), as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream.bench.account import Account, account
+from stream.bench.backlog import run_backlog
 from stream.bench.stage import Read
 from stream.bench.stream import run_stream
 
@@ -25,3 +26,10 @@ def test_the_account_tells_repeated_lost_and_uncaused_flags_apart() -> None:
     assert account(out, {"a", "b", "c", "d", "e"}) == Account(duplicates=2, missing=3, unexpected=1)
     first, second = Account(duplicates=1, missing=2, unexpected=3), Account(duplicates=10, missing=20, unexpected=30)
     assert first + second == Account(duplicates=11, missing=22, unexpected=33)
+
+
+def test_memory_is_measured_before_a_short_queue_and_a_long_one() -> None:
+    figures = run_backlog("passthrough", backlog=2_000)
+    assert (figures["backlog"], figures["judged"], figures["short_backlog"]) == (2_000, 2_000, 20)
+    assert figures["rss_mb"] > 20
+    assert figures["short_rss_mb"] > 20
