@@ -7,10 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from deploy.kafka.jars import FOLDER_VARIABLE
-from schemas.topics import DAY_MS, TOPICS
+from schemas.topics import DAY_MS
 from stream.embedded import BrokerSettings
 from stream.settings import PREFIX, Settings
-from stream.topics import MAX_MESSAGE_BYTES
+from stream.topics import ALL, MAX_MESSAGE_BYTES
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "brokers.md").read_text()
 
@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "brokers.md").read_text()
 def test_the_table_of_topics_is_the_one_in_the_code() -> None:
     rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| (\d+) \| (\d+) days \|", PAGE, flags=re.MULTILINE)
     assert {(name, int(partitions), int(days) * DAY_MS) for name, partitions, days in rows} == {
-        (topic.name, topic.partitions, topic.retention_ms) for topic in TOPICS
+        (topic.name, topic.partitions, topic.retention_ms) for topic in ALL
     }
 
 
