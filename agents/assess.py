@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agents.author import Author
 from agents.decide import Judgement, decide, risk_level, risk_score
 from agents.isolation import isolate
+from agents.visits import Visit
 from models.features import Vector
 from schemas.codec import Record
 from schemas.flag import Flag, Mode, Provenance, Reason
@@ -52,7 +53,7 @@ class TransactionScorer(Protocol):
 class Case:
     """A transaction to be judged with its features; `not_assessed` names inputs that are not in them."""
 
-    record: Record[Transaction]
+    event: Record[Transaction] | Visit
     row: Sequence[float]
     not_assessed: tuple[str, ...] = ()
 
@@ -85,7 +86,8 @@ class Assessor:
 
     def _flag(self, case: Case, score: float, judgement: Judgement, at: datetime) -> Flag:
         risk = risk_score(score)
+        record = case.event.record() if isinstance(case.event, Visit) else case.event
         return self._author.flag(
-            case.record, judgement, entity=case.record.body.entity, reasons=self._model.reasons(case.row), at=at,
+            record, judgement, entity=record.body.entity, reasons=self._model.reasons(case.row), at=at,
             risk_score=risk, risk_level=risk_level(risk, self._policy.risk), not_assessed=case.not_assessed,
         )

@@ -21,7 +21,6 @@ from models.errors import HistoryError
 from models.halves import Halves
 from models.history import EMPTY, History
 from models.terminal import closed_hour, oddity
-from models.view import View
 from schemas.codec import Malformed, Position, RawRecord, Record, decode
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag, Mode, Provenance
@@ -99,7 +98,7 @@ class FraudAgent:
             if clocks is not None:
                 clock_ms = clocks.move(raw, case.entry.at_ms)
                 if (place := read.body.place) is not None:
-                    onward.append(Onward(TOPIC, place.encode(), pack_visit(_visit(case, clock_ms))))
+                    onward.append(Onward(TOPIC, place.encode(), pack_visit(self._visit(case, clock_ms))))
                     continue
             cases.append(case)
         flags: list[Flag] = []
@@ -115,7 +114,12 @@ class FraudAgent:
         place = None if self._places is None else self._places.of(case.record.raw.at)
         theirs = self._halves.terminal(case.entry, None) if place is None else self._halves.pick(place)
         not_assessed = (TERMINAL,) if place is None and self._halves.terminals else ()
-        return Case(record=case.record, row=self._halves.join(case.card, theirs), not_assessed=not_assessed)
+        return Case(event=case.record, row=self._halves.join(case.card, theirs), not_assessed=not_assessed)
+
+    def _visit(self, case: _Case, clock_ms: int) -> Visit:
+        body, raw, entry = case.record.body, case.record.raw, case.entry
+        odd = oddity(self._halves.over_usual(case.card, case.history, entry))
+        return Visit(raw.at, clock_ms, raw.timestamp_ms, body.occurred_at, body.id, body.entity, body.tenant, entry, odd, case.card)
 
     def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> _Case | None:
         """The case of `record`, with its card's history moved on in `writes`. None when that was done before: a history is
@@ -173,14 +177,6 @@ class _Clocks:
                 value = pack_mark(Mark(TRANSACTIONS, partition, clock_ms))
                 marks += [Onward(TOPIC, None, value, theirs) for theirs in range(partitions)]
         return marks
-
-
-def _visit(case: _Case, clock_ms: int) -> Visit:
-    body, raw, entry = case.record.body, case.record.raw, case.entry
-    odd = oddity(entry.amount_minor / max(View(case.history, entry).median, 1.0))
-    return Visit(
-        raw.at, clock_ms, raw.timestamp_ms, body.occurred_at, body.id, body.entity, body.tenant, entry, odd, tuple(case.card),
-    )
 
 
 def _ahead_of_its_record(record: Record[Transaction]) -> str | None:

@@ -87,7 +87,7 @@ class TerminalAgent:
         visit, raw, key, hour_ms = due
         terminal = None if hour_ms is None else work.standing(raw.at.partition, key).at(hour_ms)
         row = self._halves.join(visit.card, self._halves.terminal(visit.entry, terminal))
-        return Case(record=visit.record(), row=row, not_assessed=(TERMINAL,) if terminal is None else ())
+        return Case(event=visit, row=row, not_assessed=(TERMINAL,) if terminal is None else ())
 
 
 class Work:

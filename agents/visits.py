@@ -11,6 +11,7 @@ another is rolled out, what it cannot read becomes a dead letter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct, error
 from typing import NamedTuple
@@ -44,7 +45,7 @@ class Visit(NamedTuple):
     tenant: str | None
     entry: Entry
     odd: int
-    card: tuple[float, ...]
+    card: Sequence[float]
 
     def record(self) -> Record[Transaction]:
         """As much of the transaction's record as a flag tells of it."""

@@ -56,9 +56,9 @@ class Terminal(NamedTuple):
         return Terminal(self.past, self.frauds.without(ids.index(tx))) if tx in ids else self
 
     def to_bytes(self) -> bytes:
-        """The binary form: length of the first history u16, both histories."""
+        """The binary form: length of the first history u16, both histories; the second only if there were any frauds."""
         past = self.past.to_bytes()
-        return _LENGTH.pack(len(past)) + past + self.frauds.to_bytes()
+        return _LENGTH.pack(len(past)) + past + (b"" if self.frauds == EMPTY else self.frauds.to_bytes())
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Terminal:
@@ -66,4 +66,4 @@ class Terminal(NamedTuple):
         if len(raw) < _LENGTH.size:
             raise HistoryError(f"a terminal cannot have {len(raw)} bytes")
         end = _LENGTH.size + _LENGTH.unpack_from(raw)[0]
-        return cls(History.from_bytes(raw[_LENGTH.size : end]), History.from_bytes(raw[end:]))
+        return cls(History.from_bytes(raw[_LENGTH.size : end]), History.from_bytes(raw[end:]) if len(raw) > end else EMPTY)

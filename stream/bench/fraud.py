@@ -1,10 +1,9 @@
-"""`bench fraud`: transactions through the fraud agent in one process, state included, and what each part of it costs."""
+"""`bench fraud`: transactions through the agents of cards and terminals in one process, state included, and what each part costs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -12,11 +11,13 @@ import numpy as np
 
 from agents.protocol import StateKey
 from models.entry import Entry
+from models.halves import Halves
 from models.history import History
 from schemas.codec import Position, RawRecord, decode, encode
 from schemas.transaction import Transaction
 from stream import load
 from stream.bench.corpus import transaction_bodies
+from stream.bench.sides import TwoSides
 from stream.settings import Settings
 from stream.settings import load as load_settings
 
@@ -30,8 +31,9 @@ WARM_SHARE = 0.5
 def run_fraud(*, transactions: int = 20_000, rounds: int = 3, settings: Settings | None = None) -> dict[str, Any]:
     """Figures of judging `transactions` payments of the demo's cards, median of `rounds`; one thread, state in a dict.
 
-    `*_us` are µs of CPU a transaction, which a busy machine changes less than time, for the parts: reading the payload, the card's past from bytes and back, features, the
-    model; `other_us` is what is left of the whole. Raises `UsageError` when the model cannot be used."""
+    `*_us` are µs of CPU a transaction, which a busy machine changes less than time, for the parts: reading the payload, the card's past from
+    bytes and back, its features, the model; `terminal_us` is all that the agent of terminals does besides the model, `other_us` what
+    is left of the whole. Raises `UsageError` when the model cannot be used."""
     resolved = settings or load_settings()
     policy = load.load_policy(resolved)
     bundle, model = load.fraud_model(resolved)
@@ -41,23 +43,24 @@ def run_fraud(*, transactions: int = 20_000, rounds: int = 3, settings: Settings
         RawRecord(Position("transactions", 0, offset), body.entity.encode(), encode(body), int(body.occurred_at.timestamp() * 1000))
         for offset, body in enumerate(bodies)
     ]
-    totals_s, totals_cpu_s, flags = [], [], 0
+    totals_s, totals_cpu_s, terminals_cpu_s, flags = [], [], [], 0
     past: dict[StateKey, bytes] = {}
     for _ in range(rounds):
-        state: dict[StateKey, bytes] = {}
-        agent = load.fraud_agent(bundle, model, policy, state)
+        both = TwoSides(settings=resolved, policy=policy, bundle=bundle, model=model)
+        both.rule(bodies[0])
         for start in range(0, warm, BATCH):
-            state.update(agent.handle(raws[start : min(start + BATCH, warm)], at=datetime.now(UTC)).state)
-        past = dict(state)
+            both.handle(raws[start : min(start + BATCH, warm)])
+        past = dict(both.cards)
+        both.terminal_cpu_s = 0.0
         flags, began_s, began_cpu_s = 0, time.perf_counter(), time.process_time()
         for start in range(warm, len(raws), BATCH):
-            outcome = agent.handle(raws[start : start + BATCH], at=datetime.now(UTC))
-            state.update(outcome.state)
-            flags += len(outcome.flags)
+            flags += both.handle(raws[start : start + BATCH])
         totals_s.append(time.perf_counter() - began_s)
         totals_cpu_s.append(time.process_time() - began_cpu_s)
+        terminals_cpu_s.append(both.terminal_cpu_s)
     measured = len(raws) - warm
     parts = _parts(raws[warm:], bodies[warm:], model, bodies[:warm])
+    parts["terminal_us"] = max(0.0, median(terminals_cpu_s) / measured * 1e6 - parts["session_us"])
     total_us = median(totals_cpu_s) / measured * 1e6
     return {
         "tx_per_s": round(measured / median(totals_s), 1),
@@ -83,6 +86,7 @@ def _parts(raws: list[RawRecord], bodies: list[Transaction], model: Any, before:
     entries = [Entry.of(body) for body in bodies]
     cards = [body.entity for body in bodies]
     histories = [pasts.get(card, History()) for card in cards]
+    halves = Halves(model.features)
     rows = [model.vector(history, entry, None) for history, entry in zip(histories, entries, strict=True)]
 
     def read() -> None:
@@ -98,7 +102,7 @@ def _parts(raws: list[RawRecord], bodies: list[Transaction], model: Any, before:
 
     def features() -> None:
         for history, entry in zip(next(unseen), entries, strict=True):
-            model.vector(history, entry, None)
+            halves.card(history, entry)
 
     def session() -> None:
         for start in range(0, len(rows), BATCH):

@@ -147,8 +147,9 @@ def _fold(lines: Iterator[Line], files: Mapping[int, tuple[BinaryIO, ...]]) -> N
         batch.clear()
         for case in agent.cases:
             if not case.not_assessed:
-                offsets, rows = files[case.record.raw.at.partition]
-                offsets.write(np.int64(case.record.raw.at.offset).tobytes())
+                at = case.event.at if isinstance(case.event, Visit) else case.event.raw.at
+                offsets, rows = files[at.partition]
+                offsets.write(np.int64(at.offset).tobytes())
                 rows.write(np.array(case.row, np.float64).tobytes())
         agent.cases.clear()
 

@@ -92,7 +92,7 @@ def expected(stage: Stage, said: Sequence[Verdict], policy: Path) -> dict[str, d
             continue
         hour = event.occurred_at.replace(minute=0, second=0, microsecond=0)
         known = event.place is not None and first < hour
-        cases.append(Case(record=records[event.id], row=ledger.see(event), not_assessed=() if known else ("terminal",)))
+        cases.append(Case(event=records[event.id], row=ledger.see(event), not_assessed=() if known else ("terminal",)))
     provenance = Provenance(model=bundle.digest, policy=rules.digest)
     flags = Assessor(model, rules, provenance, tier=bundle.card.name).assess(cases, at=START)
     return {flag.event.id: flag.model_dump(exclude=CLOCK) for flag in flags if isinstance(flag, Flag)}
