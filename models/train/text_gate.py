@@ -67,7 +67,7 @@ def float32_bundle(bundle: Path, graph: Path, out: Path) -> Path:
     return out
 
 
-def examine(bundle: Path, float32: Path, table: TextTable, *, per_source: int = 400) -> Passage:
+def examine(bundle: Path, float32: Path, table: TextTable, *, per_source: int = 200) -> Passage:
     """The figures of `bundle` beside the graph `float32` of the same form, on validation texts of `table`."""
     model = TextClassifier.load(Bundle.open(bundle))
     rows = valid_cells(table, per_source=per_source)
@@ -87,7 +87,7 @@ def examine(bundle: Path, float32: Path, table: TextTable, *, per_source: int = 
     return Passage(auc_lost=lost, calibration_error=errors, alone=alone)
 
 
-def check(bundle: Path, float32: Path, table: TextTable, *, per_source: int = 400) -> Passage:
+def check(bundle: Path, float32: Path, table: TextTable, *, per_source: int = 200) -> Passage:
     """`examine`, logged. Raises `GateError` when the bundle may not pass."""
     passage = examine(bundle, float32, table, per_source=per_source)
     log.info("text.gate auc_lost=%s calibration_error=%s alone=%.5f", passage.auc_lost, passage.calibration_error, passage.alone)
