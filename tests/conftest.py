@@ -13,9 +13,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Before numpy is loaded: on a busy machine threads that wait for each other make small matrices fifty times slower.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 import pytest
 
 from stream import cli

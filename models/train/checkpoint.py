@@ -110,7 +110,7 @@ def heads_of(model: BertForSequenceClassification, mapping: Mapping[str, str]) -
 
 def is_checkpoint(folder: Path) -> bool:
     """Whether `folder` has the form of transformers, and not that of one of our own runs."""
-    return (folder / "config.json").is_file() and not (folder / "weights.pt").exists()
+    return (folder / "config.json").is_file() and not (folder / "kept.npy").exists()
 
 
 def as_run(folder: Path, out: Path, *, outputs: Sequence[str]) -> Path:

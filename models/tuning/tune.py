@@ -14,6 +14,7 @@ from models.card import Card, Output, TunedLabel, Tuning
 from models.metrics import threshold_at
 from models.text import TextClassifier
 from models.tuning.attempt import Attempt, attempts, put, threshold_of
+from models.tuning.blas import one_thread
 from models.tuning.encoder import Show, graph_with, heads_of
 from models.tuning.errors import NotBetter, TuningError
 from models.tuning.gate import Sentence, faults, figures, kept
@@ -56,9 +57,10 @@ def tune(
     if out.exists():
         raise TuningError(f"{out}: is there already; name another folder")
     heads = heads_of(bundle)
-    changed = attempts(
-        bundle, verdicts, enough, heads, thresholds=thresholds, sentences=sentences, prevalence=prevalence, threads=threads, show=show
-    )
+    with one_thread():
+        changed = attempts(
+            bundle, verdicts, enough, heads, thresholds=thresholds, sentences=sentences, prevalence=prevalence, threads=threads, show=show
+        )
     if not changed:
         raise NotBetter(f"the verdicts ask for no change, nothing was written: {', '.join(enough)} as good as they can be made")
 

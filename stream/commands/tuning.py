@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +26,6 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Fit the text model's heads to your verdicts, and write the bundle if it is better than the one in use."""
-    # Before numpy is loaded: on a busy machine threads that wait for each other make small matrices fifty times slower.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rich.console import Console
     from rich.progress import Progress
 
