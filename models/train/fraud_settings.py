@@ -7,7 +7,7 @@ name = "fraud"
 train_from = 2018-05-15            # days before this only build up histories
 train_until = 2018-07-31           # the last day that is trained on
 label_delay_days = 7
-terminals = false
+terminals = true                   # with what verdicts say of terminals; false: the card's side alone
 
 [columns]                          # your names; "" for what you do not have
 id = "transaction_id"
@@ -81,7 +81,7 @@ class FraudTraining:
     name: str = "fraud"
     features: tuple[str, ...] = ()
     """Features by name; empty for the default list of the card's side, or of both sides with `terminals`."""
-    terminals: bool = False
+    terminals: bool = True
     train_from: date = date(2018, 5, 10)
     train_until: date = date(2018, 7, 31)
     calibration_days: int = 14

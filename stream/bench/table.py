@@ -23,6 +23,7 @@ MEANING: dict[str, str] = {
     "decode_us": "µs: reading the payload",
     "features_us": "µs: features",
     "session_us": "µs: the model",
+    "terminal_us": "µs: all at the terminal, without the model",
     "state_us": "µs: the card's past from bytes, moved on, back to bytes",
     "other_us": "µs: all else, flags included",
     "total_us": "µs of CPU: the whole",
