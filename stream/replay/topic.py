@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -82,12 +83,18 @@ def open_topic(
         stop = _resolve(consumer, places, until, end, end)
         earlier = None if warmup_ms is None or since is None or since.at_ms is None else Bound(at_ms=since.at_ms - warmup_ms)
         start = counted if warmup_ms == 0 else _resolve(consumer, places, earlier, first, end)
+        asked_ms = next((bound.at_ms for bound in (earlier, since, until) if bound is not None and bound.at_ms is not None), None)
+        kept = {} if asked_ms is None else consumer.offsets_for_times(dict.fromkeys((place for place in places if first[place]), 0))
     parts, gaps = [], []
     for place in places:
         low, high = first[place], max(first[place], min(stop[place], end[place]))
         wanted = counted[place]
         if wanted < low:
             gaps.append(f"partition {place.partition}: offsets {wanted} to {low - 1} are no longer kept by the broker")
+        oldest = kept.get(place)
+        if asked_ms is not None and low and (oldest is None or oldest.timestamp > asked_ms):
+            since_when = "nothing" if oldest is None else f"nothing from before {_moment(oldest.timestamp)}"
+            gaps.append(f"partition {place.partition}: {since_when} is kept by the broker any longer, and {_moment(asked_ms)} was asked for")
         counts = min(max(wanted, low), high)
         parts.append(Part(number=place.partition, start=min(max(start[place], low), counts), counted=counts, end=high))
     return TopicSource(settings=settings, topic=topic, parts=tuple(parts), gaps=tuple(gaps))
@@ -115,6 +122,10 @@ def _resolve(
     found = consumer.offsets_for_times(dict.fromkeys(places, max(0, wanted.at_ms)))
     # No answer: every record is older.
     return {place: end[place] if found.get(place) is None else found[place].offset for place in places}
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 @contextmanager

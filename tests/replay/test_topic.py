@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from stream.embedded import running_broker
 from stream.errors import BrokerError, UsageError
 from stream.replay.drive import Progress
+from stream.replay.policies import fit_policy
 from stream.replay.request import Request
 from stream.replay.run import replay
 from stream.replay.topic import open_topic, read_all
@@ -20,6 +21,7 @@ from stream.replay.window import Bound
 from stream.settings import load
 
 BUNDLE = Path(__file__).parents[2] / "models" / "artifacts" / "fraud"
+POLICY = BUNDLE.parents[2] / "agents" / "default_policy.toml"
 TOPIC = "transactions"
 COUNT = 600
 
@@ -30,7 +32,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory, kit: Any) -> Iterator[str]:
     with running_broker(tmp_path_factory.mktemp("broker")) as running:
         admin = KafkaAdminClient(bootstrap_servers=running.address)
         kept = {"num_partitions": 4, "configs": {"retention.ms": "-1"}}
-        admin.create_topics(dict.fromkeys((TOPIC, "odd", "short", "shrinking"), kept))
+        admin.create_topics(dict.fromkeys((TOPIC, "odd", "short", "shrinking", "aged", "mixed"), kept))
         admin.close()
         producer = KafkaProducer(bootstrap_servers=running.address)
         for number in range(COUNT):
@@ -116,6 +118,56 @@ def test_offsets_that_retention_deleted_are_named(broker: str) -> None:
     source = open_topic(load({"broker": broker}, environ={}), "short", since=Bound(offset=1))
     assert source.gaps == ("partition 0: offsets 1 to 2 are no longer kept by the broker",)
     assert [len(batch) for batch in source.batches(source.parts[0], size=10, begin=source.parts[0].start)] == [2]
+
+
+def test_a_range_that_retention_deleted_is_named_by_its_times(broker: str, kit: Any) -> None:
+    admin, producer = KafkaAdminClient(bootstrap_servers=broker), KafkaProducer(bootstrap_servers=broker)
+    began_ms = int(kit.START.timestamp() * 1000)
+    for number in range(6):
+        producer.send("aged", b"{}", partition=0, timestamp_ms=began_ms + number * 60_000)
+    producer.flush()
+    producer.close()
+    settings, whole = load({"broker": broker}, environ={}), {"since": Bound(at_ms=began_ms), "warmup_ms": 0}
+    assert open_topic(settings, "aged", **whole).gaps == ()
+    admin.delete_records({TopicPartition("aged", 0): 4})
+    told = "partition 0: nothing from before 2026-01-05 00:04:00Z is kept by the broker any longer, and 2026-01-05 00:00:00Z was asked for"
+    found = open_topic(settings, "aged", **whole)
+    assert found.gaps == (told,)
+    assert found.parts[0].records == 2
+    assert open_topic(settings, "aged", since=Bound(at_ms=began_ms + 300_000), warmup_ms=0).gaps == ()
+    gone = open_topic(settings, "aged", until=Bound(at_ms=began_ms + 120_000))
+    assert gone.parts[0].records == 0
+    assert len(gone.gaps) == 1
+    admin.delete_records({TopicPartition("aged", 0): 6})
+    admin.close()
+    assert "nothing is kept by the broker any longer" in open_topic(settings, "aged", **whole).gaps[0]
+
+
+def test_an_empty_range_gives_an_answer_that_says_so_in_every_form(broker: str, tmp_path: Path) -> None:
+    asked = Request(
+        topic=TOPIC, since="2026-01-05T02:00Z", until="2026-01-05T01:00Z", against=str(POLICY), report=tmp_path / "out.html",
+        folder=tmp_path / "run", processes=1,
+    )
+    summary = replay(load({"broker": broker}, environ={}), asked)
+    found = summary.to_json()
+    assert (found["events"], found["flags"], found["complete"]) == (0, 0, True)
+    json.dumps(found)
+    assert "the range holds no events" in (tmp_path / "out.html").read_text()
+    with pytest.raises(UsageError, match="holds no scored event"):
+        fit_policy(load(environ={}), ["5 reviews a day"], run=tmp_path / "run")
+
+
+def test_records_of_a_later_schema_version_are_dead_letters_beside_those_that_are_judged(broker: str, kit: Any, tmp_path: Path) -> None:
+    producer = KafkaProducer(bootstrap_servers=broker)
+    for number in range(12):
+        later = {"version": 9} if number % 3 == 0 else {}
+        producer.send("mixed", json.dumps(kit.transaction(number, 1_000, **later)).encode(), partition=0)
+    producer.flush()
+    producer.close()
+    found = replay(load({"broker": broker}, environ={}), Request(topic="mixed", kind="transaction", folder=tmp_path / "run", processes=1)).to_json()
+    assert (found["events"], found["dead_letters"]) == (12, 4)
+    (fault,) = found["faults"]
+    assert "version" in fault
 
 
 def test_a_topic_that_is_not_there_is_wrong_use_and_lists_those_that_are(broker: str) -> None:
