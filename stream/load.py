@@ -13,11 +13,13 @@ from models import normalise
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
 from models.fraud import FraudClassifier
+from models.repeats import Repeats
 from models.spans import SpanFinder
 from models.text import TextClassifier
 from schemas.flag import Mode, Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy, PolicyError
+from stream import metrics
 from stream.errors import UsageError
 from stream.settings import Settings
 
@@ -67,7 +69,9 @@ def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live")
         model=bundle.digest, policy=policy.digest, tokenizer=bundle.card.files.get("tokenizer.json", "")[:16] or None,
         normaliser=normalise.DIGEST,
     )
-    return ModerationAgent(model, policy, provenance, tier=bundle.card.name, mode=mode, explain=explainer(settings, model))
+    # Same scores, since a text's score depends on nothing but the text.
+    scorer = Repeats(model, tell=metrics.REPEATED.inc)
+    return ModerationAgent(scorer, policy, provenance, tier=bundle.card.name, mode=mode, explain=explainer(settings, model))
 
 
 def explainer(settings: Settings, model: TextClassifier) -> SpanFinder | None:

@@ -8,6 +8,7 @@ REGISTRY = CollectorRegistry()
 
 RECORDS = Counter("flagstream_records", "records judged, by input topic", ["topic"], registry=REGISTRY)
 REDELIVERED = Counter("flagstream_redelivered", "records skipped because they were applied before", ["topic"], registry=REGISTRY)
+REPEATED = Counter("flagstream_repeated_texts", "messages whose very text was scored shortly before, and not again", registry=REGISTRY)
 FLAGS = Counter("flagstream_flags", "flags published, by their first label and decision", ["label", "decision"], registry=REGISTRY)
 DEAD_LETTERS = Counter("flagstream_dead_letters", "dead letters published, by input topic", ["topic"], registry=REGISTRY)
 STALE = Counter("flagstream_stale_batches", "batches dropped as their partitions went away; they come again", ["topic"], registry=REGISTRY)
