@@ -127,7 +127,8 @@ def test_a_range_that_retention_deleted_is_named_by_its_times(broker: str, kit: 
         producer.send("aged", b"{}", partition=0, timestamp_ms=began_ms + number * 60_000)
     producer.flush()
     producer.close()
-    settings, whole = load({"broker": broker}, environ={}), {"since": Bound(at_ms=began_ms), "warmup_ms": 0}
+    settings = load({"broker": broker}, environ={})
+    whole: dict[str, Any] = {"since": Bound(at_ms=began_ms), "warmup_ms": 0}
     assert open_topic(settings, "aged", **whole).gaps == ()
     admin.delete_records({TopicPartition("aged", 0): 4})
     told = "partition 0: nothing from before 2026-01-05 00:04:00Z is kept by the broker any longer, and 2026-01-05 00:00:00Z was asked for"
