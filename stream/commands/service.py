@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,12 +33,15 @@ def settings(as_json: Json = False) -> None:
 def broker(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 9092,
     data: Annotated[Path, typer.Option(help="Folder of its log.")] = Path(".flagstream/broker"),
+    fsync: Annotated[
+        Literal["always", "interval", "never"], typer.Option(help="When writes reach the disk: before the answer, each second, or by the system.")
+    ] = "interval",
 ) -> None:
     """Run the embedded broker: the Kafka protocol on loopback, for laptops, demos and tests."""
     from stream.broker import run
 
     settings_for()
-    run(data, port, on_ready=lambda address: typer.echo(f"ready {address}"))
+    run(data, port, fsync=fsync, on_ready=lambda address: typer.echo(f"ready {address}"))
 
 
 @topics_app.command("create")
@@ -90,13 +93,14 @@ def worker(
     replay: Annotated[str | None, typer.Option(help="Take a share of this replay instead, and end with it.", show_default=False)] = None,
 ) -> None:
     """Run the stream worker: judges what comes in until it is told to stop."""
-    from stream.replay.member import join
     from stream.worker import run
 
     resolved = settings_for(
         broker=broker, group=group, prefix=prefix, policy=policy, models=models, state_dir=state_dir, web_port=web_port
     )
     if replay is not None:
+        from stream.replay.member import join
+
         asyncio.run(join(resolved, replay, on_ready=lambda address: typer.echo(f"ready {address}")))
         return
     names = [name.strip() for name in agents.split(",") if name.strip()]
