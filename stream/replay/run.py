@@ -52,7 +52,9 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     started_s = time.monotonic()
     kind = _kind(settings, request)
     policy = load_policy(settings)
-    judge = bundle_judge(request.model or bundle_folder(settings, BUNDLES[kind]), policy, kind, explain=settings.explain)
+    # Reading parts of a flagged text again costs more than all else, and only a flag that somebody reads tells of it.
+    explain = settings.explain if request.flags or request.to or request.workers else 0
+    judge = bundle_judge(request.model or bundle_folder(settings, BUNDLES[kind]), policy, kind, explain=explain)
     against = what(request.against) if request.against is not None else None
     other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.
@@ -170,6 +172,7 @@ def _manifest(identity: str, kind: Kind, source: TopicSource | FileSource, judge
 
 def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
     other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
-    return f"{request.fingerprint}/{judge.model_digest}/{judge.policy.digest}/{other}"
+    explained = bool(request.flags or request.to or request.workers)
+    return f"{request.fingerprint}/{'explained/' if explained else ''}{judge.model_digest}/{judge.policy.digest}/{other}"
 
 
