@@ -112,7 +112,7 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     if request.resume:
         manifest = Manifest.load(folder)
         if manifest.identity != identity:
-            raise UsageError(f"{folder}: is a replay of another range, model or policy; start anew without --resume")
+            raise UsageError(f"{folder}: is a replay of another range, model or policy, or differs in whether flags are written; start anew without --resume")
         source = _again(settings, request, folder, manifest)
     else:
         clear(folder)
