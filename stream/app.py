@@ -11,8 +11,9 @@ from agents.protocol import Agent, State
 from agents.visits import TOPIC as VISITS
 from agents.visits import TRANSACTIONS, VERDICTS
 from stream import clients
-from stream import lane as fast
+from stream.consumer import LaneTransport, install
 from stream.delivery import Delivery
+from stream.lane import Lane
 from stream.loop import AgentLoop
 from stream.marks import Marker
 from stream.names import Names
@@ -76,7 +77,7 @@ def build_app(
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,
     )
-    transport = fast.install(app)
+    transport = install(app)
     delivery = Delivery(Publisher(producer), outlets or names)
     for registration in registrations:
         _register(app, transport, registration, delivery, names, settings, partitions)
@@ -88,7 +89,7 @@ def build_app(
 
 def _register(
     app: faust.App,
-    transport: fast.LaneTransport,
+    transport: LaneTransport,
     registration: Registration,
     delivery: Delivery,
     names: Names,
@@ -102,7 +103,7 @@ def _register(
         table = StateTable(app, name=registration.table, partitions=count, store=f"{settings.state_store}://")
         app.tables.add(table)
         transport.restores[table.changelog_topic_name] = table.restore
-    lane = transport.lanes[wire] = fast.Lane(wire)
+    lane = transport.lanes[wire] = Lane(wire)
     loop = AgentLoop(registration.build(table), lane, delivery, table, max_batch=registration.max_batch)
     topic = app.topic(wire, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 

@@ -14,8 +14,9 @@ import structlog
 from faust.types import TP
 
 from agents.visits import Mark, pack_mark
+from stream.consumer import LaneConsumer
 from stream.delivery import Delivery
-from stream.lane import Lane, LaneConsumer
+from stream.lane import Lane
 from stream.record_batch import Outgoing
 
 log = structlog.get_logger(__name__)

@@ -34,7 +34,7 @@ from stream.web import serving
 if TYPE_CHECKING:
     import faust
 
-    from stream.lane import LaneTransport
+    from stream.consumer import LaneTransport
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,8 @@ from stream.settings import Settings
 from stream.slot import state_slot
 
 if TYPE_CHECKING:
-    from stream.lane import Lane, LaneConsumer, LaneTransport
+    from stream.consumer import LaneConsumer, LaneTransport
+    from stream.lane import Lane
 
 log = structlog.get_logger(__name__)
 

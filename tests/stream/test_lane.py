@@ -19,12 +19,13 @@ from schemas.codec import RawRecord
 from schemas.labels import Kind
 from stream import topics
 from stream.app import Registration, build_app
-from stream.lane import IDLE_POLL_S
+from stream.consumer import IDLE_POLL_S
 from stream.publisher import new_producer
 from stream.settings import Settings
 
 if TYPE_CHECKING:
-    from stream.lane import Lane, LaneConsumer, LaneTransport
+    from stream.consumer import LaneConsumer, LaneTransport
+    from stream.lane import Lane
 
 TOPIC: Final = "messages"
 
