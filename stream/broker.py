@@ -7,15 +7,16 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from stream.embedded import EmbeddedBrokerError, serve
+from stream.embedded import BrokerSettings, EmbeddedBrokerError, serve
+from stream.embedded.settings import FsyncPolicy
 from stream.errors import UsageError
 
 
-def run(data: Path, port: int, *, on_ready: Callable[[str], None]) -> None:
+def run(data: Path, port: int, *, fsync: FsyncPolicy = "interval", on_ready: Callable[[str], None]) -> None:
     """Serve the log in `data` on loopback until SIGTERM or SIGINT. Raises `UsageError` when it cannot start."""
 
     async def until_told() -> None:
-        serving = asyncio.create_task(serve(data, port=port, on_ready=on_ready))
+        serving = asyncio.create_task(serve(data, port=port, settings=BrokerSettings(fsync=fsync), on_ready=on_ready))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
         try:

@@ -42,7 +42,7 @@ class Killable:
         log = self.folder.with_suffix(".log").open("ab")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)})
         log.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120  # a loaded machine
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
