@@ -65,6 +65,18 @@ class Board:
             for partition in range(inputs.transactions)
         ) and all(verdicts.get(partition, UNKNOWN) >= appended_ms for partition in range(inputs.verdicts))
 
+    def ready_hour(self, inputs: Inputs) -> int | None:
+        """The latest hour up to which all that are asked for may close; None where not even the first may."""
+        if not self.parked:
+            return None
+        found, first = None, min(self.parked)
+        # On a backlog hundreds of hours wait, and as a rule not even the first is ready: sort only for those that are.
+        for hour in sorted(self.parked) if self.ready(first, self.parked[first].appended_ms, inputs) else ():
+            if not self.ready(hour, self.parked[hour].appended_ms, inputs):
+                break
+            found = hour
+        return found
+
     def knows_terminals(self, hour_ms: int) -> bool:
         """Whether any verdict was known at `hour_ms`: without one every terminal would seem proven clean."""
         return self.first_ruling_ms is not None and self.first_ruling_ms <= hour_ms

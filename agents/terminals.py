@@ -112,9 +112,9 @@ class Work:
             due += self._visit(raw, found, board)
         elif isinstance(found, Mark):
             board.note(found)
-            ready = [hour for hour, demand in board.parked.items() if board.ready(hour, demand.appended_ms, self._inputs)]
-            if ready:
-                due += self._close(raw.at, board, max(ready))
+            ready = board.ready_hour(self._inputs)
+            if ready is not None:
+                due += self._close(raw.at, board, ready)
         else:
             self._rule(raw.at.partition, board, found)
         return due
@@ -180,9 +180,13 @@ class Work:
 
     def _give_up(self, raw: RawRecord, board: Board) -> list[Due]:
         """The transactions that have waited too long by the log's own time."""
-        late = [hour for hour, demand in board.parked.items() if raw.timestamp_ms - demand.since_ms >= self._wait_ms]
-        if not late:
+        def waited(demand: Demand) -> bool:
+            return raw.timestamp_ms - demand.since_ms >= self._wait_ms
+
+        # Hours stand in the order in which they were asked for, so the first has waited longest.
+        if not board.parked or not waited(next(iter(board.parked.values()))):
             return []
+        late = [hour for hour, demand in board.parked.items() if waited(demand)]
         board.gave_up_ms = max(board.gave_up_ms, *late)
         return self._released(raw.at, board, max(late), assessed=False)
 
