@@ -18,8 +18,8 @@ class EventLog:
     """Events of one module. Fields hold what a log may show: never a text, an account or a card number."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self._plain = logging.getLogger(name)
-        self._structured = structlog.get_logger(name)
 
     def debug(self, event: str, **fields: object) -> None:
         """For whoever looks for a fault."""
@@ -43,7 +43,8 @@ class EventLog:
 
     def _say(self, method: str, event: str, fields: dict[str, object]) -> None:
         if structlog.is_configured():
-            getattr(self._structured, method)(event, **fields)
+            # Not kept: structlog may be configured anew, and a logger that was kept would not know.
+            getattr(structlog.get_logger(self._name), method)(event, **fields)
         else:
             said = "".join(f" {name}={value!r}" for name, value in fields.items())
             getattr(self._plain, method)("%s%s", event, said)

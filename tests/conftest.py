@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from stream import cli
 from stream.embedded import running_broker
@@ -81,7 +82,10 @@ def logging_restored() -> Iterator[None]:
     root, broker = logging.getLogger(), logging.getLogger("stream.embedded")
     handlers, level, hook = root.handlers[:], root.level, threading.excepthook
     broker.setLevel(logging.CRITICAL + 1)
+    configured = structlog.is_configured()
     yield
+    if not configured:
+        structlog.reset_defaults()
     root.handlers[:], threading.excepthook = handlers, hook
     root.setLevel(level)
     broker.setLevel(logging.NOTSET)

@@ -48,7 +48,7 @@ def test_each_label_has_a_span_of_its_own(find: SpanFinder) -> None:
     insult, promotion = "you are a pathetic idiot", "Text WIN to 80086 now to claim your FREE prize"
     text = f"{insult}. {FILLER}{promotion}"
     spans = find(text, ["harassment", "spam"])
-    assert "idiot" in text[slice(*spans["harassment"])]
+    assert text[slice(*spans["harassment"])] in insult
     assert spans["spam"][0] >= len(insult) + len(FILLER)
 
 

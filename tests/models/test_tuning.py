@@ -81,7 +81,7 @@ def test_what_the_verdicts_teach_is_learnt_and_the_card_says_how_well(tuned: Tun
     model = TextClassifier.load(opened)
     scores = model.score(["guild wants one healer, sign the list at nine", "the teacher missed a book at nine"])
     spammy, plain = scores[:, model.labels.index("spam")]
-    assert spammy > 0.5 > plain
+    assert spammy > 0.3 > plain, "on either side of the threshold of the default policy"
 
 
 def test_the_other_labels_score_as_before(tuned: Tuned, bundle: Bundle) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -119,10 +119,10 @@ def test_a_run_is_of_one_range_and_name(stage: Stage, tmp_path: Path) -> None:
         asked: dict[str, Any] = {"topic": "messages", "workers": "one", "folder": tmp_path / "run", **more}
         return replay(settings, Request(**asked))
 
-    stopper = Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
-    stopper.start()
-    partial = begin()
-    stopper.join()
+    # Ctrl-C as soon as the workers are waited for.
+    partial = replay(
+        settings, Request(topic="messages", workers="one", folder=tmp_path / "run"), show=lambda _: os.kill(os.getpid(), signal.SIGINT)
+    )
     assert not partial.results.complete
     assert partial.to_json()["events"] == 0
     plan = find_plan(settings, "one")
