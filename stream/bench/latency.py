@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ WARM_SHARE = 0.2
 START_TIMEOUT_S = 60.0
 SETTLE_S = 10.0
 IDLE_S = 0.02
+_OCCURRED_AT = re.compile(rb'"occurred_at":"[^"]*"')
 
 FLAG_ALL = """version = 1
 name = "bench: flag everything"
@@ -62,6 +65,11 @@ def run_latency(
 
 def _events(kind: Kind, count: int) -> Iterator[KeyedValue]:
     return transaction_events(count) if kind == "transaction" else message_events(count)
+
+
+def _now(value: bytes) -> bytes:
+    """The event, happening now as in a live stream: where hours pass in seconds, transactions wait for theirs to close."""
+    return _OCCURRED_AT.sub(b'"occurred_at":"%b"' % datetime.now(UTC).isoformat().encode(), value, count=1)
 
 
 def _job(staged: Stage, kind: Kind, policy: Path, *, events: int) -> Job:
@@ -115,7 +123,7 @@ class _OpenLoop:
     async def _until_answered(self, producer: AIOKafkaProducer) -> None:
         """Wait until the worker answers one event, which takes its start and its join of the group."""
         key, value = self._events[0]
-        await producer.send_and_wait(self._topic, value, key)
+        await producer.send_and_wait(self._topic, _now(value), key)
         deadline_s = time.perf_counter() + START_TIMEOUT_S
         while not self._arrived:
             if time.perf_counter() > deadline_s:
@@ -131,7 +139,7 @@ class _OpenLoop:
                 await asyncio.sleep(left_s)
             self._due.append(due_s)
             self._sent.append(time.perf_counter())
-            self._places.append(await producer.send(self._topic, value, key))
+            self._places.append(await producer.send(self._topic, _now(value), key))
 
     async def _collect(self, consumer: AIOKafkaConsumer) -> None:
         while True:
