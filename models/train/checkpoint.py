@@ -69,7 +69,7 @@ def read(folder: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
     for mark in ("[CLS]", "[SEP]"):
         if tokenizer.token_to_id(mark) is None:
             raise CheckpointError(f"{folder}: tokenizer.json has no {mark}")
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # the library leaves it unannotated
+    transformers_logging.disable_progress_bar()
     try:
         model = BertForSequenceClassification.from_pretrained(str(folder), local_files_only=True, attn_implementation="eager")
     except Exception as error:

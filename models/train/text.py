@@ -102,7 +102,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             outputs, torch.from_numpy(table.targets[rows[batch]]), reduction="none"
         )
         loss = (losses * torch.from_numpy(weights[batch])).sum() / (len(batch) * len(HEADS))
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
