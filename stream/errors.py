@@ -3,6 +3,7 @@
 StreamError           one line for people; exit code 1
 ├── UsageError        wrong use: an unknown setting, a missing file; exit code 2
 ├── BrokerError       the broker cannot be reached or refuses
+│   └── NoBrokerError nothing answers at its address
 └── StateError        the local copy of the state cannot be read or written; the batch is tried again
 """
 
@@ -23,6 +24,13 @@ class UsageError(StreamError):
 
 class BrokerError(StreamError):
     """The broker cannot be reached, or refuses what was asked."""
+
+
+class NoBrokerError(BrokerError):
+    """Nothing answers at `address`, where a broker should be."""
+
+    def __init__(self, address: str | None) -> None:
+        super().__init__(f"no Kafka broker answers at {address}: is it running, and is the address right?")
 
 
 class StateError(StreamError):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from stream.clients import aiokafka_options
+from stream.errors import NoBrokerError
 from stream.record_batch import Outgoing, RecordBatch
 from stream.settings import Settings
 
@@ -50,6 +53,21 @@ def new_producer(settings: Settings) -> AIOKafkaProducer:
         request_timeout_ms=20_000,
         **aiokafka_options(settings),
     )
+
+
+@asynccontextmanager
+async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer from start to stop. Raises `NoBrokerError` when nothing answers."""
+    broker = settings.need_broker()
+    producer = new_producer(settings)
+    try:
+        try:
+            await producer.start()
+        except (KafkaError, OSError) as error:
+            raise NoBrokerError(broker) from error
+        yield producer
+    finally:
+        await producer.stop()
 
 
 class Publisher:

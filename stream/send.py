@@ -23,7 +23,7 @@ from stream.delivery import cloud_event
 from stream.errors import BrokerError, UsageError
 from stream.mapping import Completion, FieldMap, MappingError
 from stream.names import Names
-from stream.publisher import Publisher, new_producer
+from stream.publisher import Publisher, producing
 from stream.record_batch import Outgoing
 from stream.rows import Row, read
 from stream.settings import Settings
@@ -81,20 +81,12 @@ async def send(
     complete = Completion(topic, FieldMap.parse(maps, constants), file=file.name, now=datetime.now(UTC))
     reader = Reader(topic, Names(settings.prefix).wire(topic), complete, key=key, raw=raw)
     rows = islice(read(file), limit)
-    broker = settings.need_broker()
-    producer = new_producer(settings)
-    try:
-        try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
-            raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
+    async with producing(settings) as producer:
         try:
             await asyncio.wait_for(producer.partitions_for(reader.wire), TOPIC_TIMEOUT_S)
         except (KafkaError, TimeoutError) as error:
             raise BrokerError(f"topic {reader.wire} is not there: create it with `flagstream topics create`") from error
         return await _run(Publisher(producer), rows, reader, rate, on_progress)
-    finally:
-        await producer.stop()
 
 
 async def _run(

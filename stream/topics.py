@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topics import INTERNAL, TOPICS, InternalTopic
 from stream.clients import kafka_python_options
-from stream.errors import BrokerError
+from stream.errors import BrokerError, NoBrokerError
 from stream.names import Names
 from stream.settings import Settings
 
@@ -50,7 +50,7 @@ def admin(settings: Settings) -> Iterator[KafkaAdminClient]:
             bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000), client_id="flagstream-admin", **kafka_python_options(settings)
         )
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
+        raise NoBrokerError(broker) from error
     try:
         yield client
     except (KafkaError, OSError) as error:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from agents.board import Inputs
 from agents.protocol import Agent, State
@@ -21,9 +20,9 @@ from schemas.policy import Policy
 from schemas.topics import BY_NAME
 from stream import collector, load, topics
 from stream.app import TERMINALS, Registration, build_app
-from stream.errors import BrokerError, StreamError, UsageError
+from stream.errors import StreamError, UsageError
 from stream.names import Names
-from stream.publisher import Publisher, new_producer
+from stream.publisher import Publisher, producing
 from stream.settings import Settings
 from stream.slot import state_slot
 from stream.verdicts.endpoint import VerdictDoor
@@ -88,24 +87,18 @@ def _fraud(settings: Settings, policy: Policy, partitions: Mapping[str, int]) ->
 async def run(settings: Settings, agents: Sequence[str], *, on_ready: Callable[[str], None]) -> None:
     """Work until SIGTERM or SIGINT; then finish the batch in hand, commit and return. `on_ready` gets the address of the
     HTTP server. Raises `StreamError` when it cannot start or the Kafka client gives up; nothing is lost then either."""
-    broker = settings.need_broker()
+    settings.need_broker()
     partitions: dict[str, int] = {}
     registered = registrations(settings, agents, partitions)
     collector.spare()
     partitions.update(await asyncio.to_thread(_prepare_topics, settings, registered))
-    producer = new_producer(settings)
-    try:
-        await producer.start()
-    except KafkaError as error:
-        raise BrokerError(f"no Kafka broker answers at {broker}") from error
-    try:
+    async with producing(settings) as producer:
         with state_slot(settings.state_dir / f"{settings.prefix}{settings.group}") as slot:
             app = build_app(settings.model_copy(update={"state_dir": slot}), registered, producer, partitions=partitions)
             with feeding(settings) as feed:
                 door = VerdictDoor(settings, Publisher(producer), _unknown if feed is None else feed.subject)
                 await serve(app, settings, on_ready, door=door)
-    finally:
-        await producer.stop()
+
 
 
 def _unknown(_flag_id: str) -> None:

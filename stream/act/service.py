@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from stream import topics
 from stream.act import positions
@@ -21,9 +19,9 @@ from stream.act.letters import Letters
 from stream.act.post import AGAIN, FLAGS, Post, group_of
 from stream.act.rules import Rules
 from stream.delivery import Delivery
-from stream.errors import BrokerError, StreamError, UsageError
+from stream.errors import StreamError, UsageError
 from stream.names import Names
-from stream.publisher import Publisher, new_producer
+from stream.publisher import Publisher, producing
 from stream.settings import Settings
 from stream.web import serving
 
@@ -48,7 +46,7 @@ async def run(settings: Settings, rules: Rules, *, only: Collection[str] = (), o
     stopping = asyncio.Event()
     # Names are looked up in threads: one that hangs in its own must not take the last.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(SPARE_THREADS + 2 * len(chosen)))
-    async with _producer(settings) as producer, AsyncExitStack() as stack:
+    async with producing(settings) as producer, AsyncExitStack() as stack:
         letters = Letters(Delivery(Publisher(producer), Names(settings.prefix)), stale=stopping.is_set)
         posts = [
             Post(
@@ -61,20 +59,6 @@ async def run(settings: Settings, rules: Rules, *, only: Collection[str] = (), o
         for post in posts:
             await stack.enter_async_context(post.opened())
         await _serve(settings, posts, stopping, on_ready)
-
-
-@asynccontextmanager
-async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    broker = settings.need_broker()
-    producer = new_producer(settings)
-    try:
-        try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
-            raise BrokerError(f"no Kafka broker answers at {broker}: is it running, and is the address right?") from error
-        yield producer
-    finally:
-        await producer.stop()
 
 
 def _prepare(settings: Settings, rules: Rules, chosen: Collection[str]) -> None:

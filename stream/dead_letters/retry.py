@@ -21,7 +21,7 @@ from stream.dead_letters.read import READ, TOPIC, bodies
 from stream.delivery import dead_letter_record
 from stream.errors import BrokerError
 from stream.names import Names
-from stream.publisher import Placed, Publisher, key_hash, new_producer
+from stream.publisher import Placed, Publisher, key_hash, producing
 from stream.record_batch import Headers, Outgoing
 from stream.replay.topic import open_topic
 from stream.replay.window import Bound
@@ -101,22 +101,16 @@ def _target(letter: Letter, names: Names) -> str:
 async def _send_all(settings: Settings, due: Sequence[Letter], at: datetime, tell: Callable[[Done], None]) -> None:
     names = Names(settings.prefix)
     sent_before = await asyncio.to_thread(_arrived, settings, [one for one in due if one.state == "unclear"])
-    producer = new_producer(settings)
     try:
-        try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
-            raise BrokerError(f"no Kafka broker answers at {settings.broker}: is it running, and is the address right?") from error
-        counts = {topic: len(await producer.partitions_for(topic)) for topic in {_target(letter, names) for letter in due}}
-        sender = _Sender(Publisher(producer), names, counts, at)
-        batches = bodies(settings, due)
-        while batch := await asyncio.to_thread(next, batches, None):
-            for done in await sender.send(batch, sent_before):
-                tell(done)
+        async with producing(settings) as producer:
+            counts = {topic: len(await producer.partitions_for(topic)) for topic in {_target(letter, names) for letter in due}}
+            sender = _Sender(Publisher(producer), names, counts, at)
+            batches = bodies(settings, due)
+            while batch := await asyncio.to_thread(next, batches, None):
+                for done in await sender.send(batch, sent_before):
+                    tell(done)
     except KafkaError as error:
         raise BrokerError(f"the broker did not take a record: {type(error).__name__}: {error}; say it again, nothing is sent twice") from error
-    finally:
-        await producer.stop()
 
 
 def _arrived(settings: Settings, unclear: Sequence[Letter]) -> dict[str, Retried]:

@@ -17,10 +17,10 @@ from faust.types import TP
 from agents.protocol import State
 from stream import collector, worker
 from stream.app import Registration, build_app
-from stream.errors import BrokerError, StreamError, UsageError
+from stream.errors import StreamError, UsageError
 from stream.load import BUNDLES, bundle_folder
 from stream.names import Names
-from stream.publisher import new_producer
+from stream.publisher import producing
 from stream.replay.judge import Judge, bundle_judge
 from stream.replay.part import BATCH
 from stream.replay.plan import Plan, find_plan, group, is_done, judged, outlets
@@ -52,12 +52,7 @@ async def join(settings: Settings, run: str, *, on_ready: Callable[[str], None])
 
     registered = Registration(topic, build, BATCH[kind], stateful=kind == "transaction")
     collector.spare()
-    producer = new_producer(mine)
-    try:
-        await producer.start()
-    except KafkaError as error:
-        raise BrokerError(f"no Kafka broker answers at {settings.broker}") from error
-    try:
+    async with producing(mine) as producer:
         with state_slot(settings.state_dir / f"{settings.prefix}{mine.group}") as slot:
             app = build_app(
                 mine.model_copy(update={"state_dir": slot}), [registered], producer, partitions={topic: plan.partitions},
@@ -73,8 +68,6 @@ async def join(settings: Settings, run: str, *, on_ready: Callable[[str], None])
             if over.is_set():
                 log.info("replay.done", run=run)
                 shutil.rmtree(slot, ignore_errors=True)
-    finally:
-        await producer.stop()
 
 
 def _plan(settings: Settings, run: str) -> Plan:

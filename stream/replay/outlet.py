@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from schemas.codec import Position, RawRecord, Record, decode
 from schemas.flag import Flag
 from stream.clients import kafka_python_options
-from stream.errors import BrokerError, UsageError
+from stream.errors import BrokerError, NoBrokerError, UsageError
 from stream.settings import Settings
 
 PREFIX = "replay-"
@@ -32,7 +32,7 @@ def publish(settings: Settings, flags: Iterable[bytes], *, topic: str) -> int:
     try:
         producer = KafkaProducer(**kafka_python_options(settings), acks="all", linger_ms=20, compression_type="lz4")
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"no Kafka broker answers at {settings.broker}") from error
+        raise NoBrokerError(settings.broker) from error
     count = 0
     failed: list[BaseException] = []
     with closing(producer):

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from schemas.codec import Position, RawRecord
 from stream.clients import kafka_python_options
-from stream.errors import BrokerError, UsageError
+from stream.errors import BrokerError, NoBrokerError, UsageError
 from stream.replay.source import Part
 from stream.replay.window import Bound
 from stream.settings import Settings
@@ -24,7 +24,6 @@ POLL_MS = 500
 SILENCE_S = 60.0
 """How long the broker may answer nothing before the replay gives up."""
 CONNECT_S = 10.0
-_UNANSWERED = "no Kafka broker answers at {}: is it running, and is the address right?"
 FETCH_BYTES = 4 * 1024 * 1024
 
 
@@ -144,7 +143,7 @@ def _consumer(settings: Settings) -> Iterator[Any]:
             fetch_max_bytes=2 * FETCH_BYTES,
         )
     except (KafkaError, OSError) as error:
-        raise BrokerError(_UNANSWERED.format(broker)) from error
+        raise NoBrokerError(broker) from error
     try:
         yield consumer
     except KafkaError as error:
@@ -163,4 +162,4 @@ def _knock(broker: str) -> None:
             failed = error
         else:
             return
-    raise BrokerError(_UNANSWERED.format(broker)) from failed
+    raise NoBrokerError(broker) from failed

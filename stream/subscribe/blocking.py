@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.clients import kafka_python_options
-from stream.errors import BrokerError
+from stream.errors import BrokerError, NoBrokerError
 from stream.eventlog import get_logger
 from stream.settings import Settings
 from stream.subscribe.plan import (
@@ -44,7 +44,7 @@ def connect(settings: Settings, **options: Any) -> KafkaConsumer:  # noqa: ANN40
     try:
         return KafkaConsumer(**chosen)
     except (KafkaError, OSError) as error:
-        raise BrokerError(f"no Kafka broker answers at {settings.broker}: is it running, and is the address right?") from error
+        raise NoBrokerError(settings.broker) from error
 
 
 def offsets_at(consumer: KafkaConsumer, tps: list[TopicPartition], start: str | datetime) -> dict[TopicPartition, int]:

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.flag import Flag
 from stream.clients import aiokafka_options
-from stream.errors import BrokerError
+from stream.errors import BrokerError, NoBrokerError
 from stream.eventlog import get_logger
 from stream.subscribe.held import Held
 from stream.subscribe.plan import (
@@ -61,8 +61,7 @@ class AsyncReader:
             await asyncio.wait_for(self._consumer.start(), CONNECT_TIMEOUT_S)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            address = self._plan.settings.broker
-            raise BrokerError(f"no Kafka broker answers at {address}: is it running, and is the address right?") from error
+            raise NoBrokerError(self._plan.settings.broker) from error
         if self._plan.group is not None:
             self._consumer.subscribe([self._plan.topic], listener=_Listener(self))
 
