@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agents.applied import HEADER_BYTES, NOTHING, Applied, applied, pack
 from agents.assess import LABEL, TERMINAL, Assessor, Case, TransactionScorer
 from agents.isolation import dead_letter
 from agents.protocol import Onward, Outcome, State, StateKey
+from agents.recent import Recent
 from agents.visits import TOPIC, TRANSACTIONS, Mark, Visit, pack_mark, pack_visit
 from models.entry import Entry
 from models.errors import HistoryError
@@ -55,6 +56,16 @@ class _Case:
     card: list[float]
 
 
+class _Card(NamedTuple):
+    """A card's history, and up to where the input was applied to it."""
+
+    header: Applied
+    history: History
+
+
+UNKNOWN_CARD = _Card(NOTHING, EMPTY)
+
+
 class FraudAgent:
     """Judges transactions. Its state is the history of each card or account, under the key that its transactions share.
 
@@ -71,6 +82,7 @@ class FraudAgent:
         self._halves = Halves(model.features)
         self._assessor = Assessor(model, policy, provenance, tier=tier, mode=mode)
         self._state = state
+        self._recent: Recent[_Card] = Recent()
         self._terminals = terminals if self._halves.terminals else 0
         self._places = places
 
@@ -78,7 +90,7 @@ class FraudAgent:
         """What `records` cause: a flag for each transaction that reaches a threshold, its card's new history, a dead letter
         for each fault, and what goes on to the terminals."""
         letters: list[DeadLetter] = []
-        writes: dict[StateKey, bytes] = {}
+        moved: dict[StateKey, _Card] = {}
         cases: list[_Case] = []
         clocks = _Clocks(self._state) if self._terminals else None
         onward: list[Onward] = []
@@ -91,7 +103,7 @@ class FraudAgent:
             if (late := _ahead_of_its_record(read)) is not None:
                 letters.append(dead_letter(raw, error_class="FromTheFuture", error_text=late, at=at))
                 continue
-            case = self._remember(read, writes)
+            case = self._remember(read, moved)
             if case is None:
                 redelivered += 1
                 continue
@@ -107,6 +119,7 @@ class FraudAgent:
                 letters.append(dead_letter(case.record.raw, error_class=type(answer).__name__, error_text="cannot be scored", at=at))
             elif answer is not None:
                 flags.append(answer)
+        writes = self._stored(moved)
         closing = [] if clocks is None else clocks.settle(writes, self._terminals)
         return Outcome(flags, letters, writes, redelivered, onward, closing)
 
@@ -121,27 +134,42 @@ class FraudAgent:
         odd = oddity(self._halves.over_usual(case.card, case.history, entry))
         return Visit(raw.at, clock_ms, raw.timestamp_ms, body.occurred_at, body.id, body.entity, body.tenant, entry, odd, case.card)
 
-    def _remember(self, record: Record[Transaction], writes: dict[StateKey, bytes]) -> _Case | None:
-        """The case of `record`, with its card's history moved on in `writes`. None when that was done before: a history is
+    def _remember(self, record: Record[Transaction], moved: dict[StateKey, _Card]) -> _Case | None:
+        """The case of `record`, with its card's history moved on in `moved`. None when that was done before: a history is
         stored only after the flags of its records were acknowledged, and to judge the record again, with a history that
         is ahead of it, could give flags that nobody else would."""
         body, raw = record.body, record.raw
         # The record's key decides its partition, so the state of one entity lives in one place whatever the payload says.
         key = StateKey(raw.at.partition, body.owner.encode())
-        stored = writes.get(key) or self._state.get(key)
-        header, history = NOTHING, EMPTY
-        if stored is not None:
-            try:
-                header, history = applied(stored), History.from_bytes(stored[HEADER_BYTES:])
-            except HistoryError:
-                # Written by a version that this one cannot read: the card starts anew, which its features show.
-                header, history = NOTHING, EMPTY
+        header, history = moved.get(key) or self._card(key)
         if header.covers(raw):
             return None
         entry = Entry.of(body)
         case = _Case(record, entry, history, self._halves.card(history, entry))
-        writes[key] = pack(header.after(raw), history.add(entry).to_bytes())
+        moved[key] = _Card(header.after(raw), history.add(entry))
         return case
+
+    def _card(self, key: StateKey) -> _Card:
+        """What is stored of a card."""
+        stored = self._state.get(key)
+        if stored is None:
+            return UNKNOWN_CARD
+        found = self._recent.get(key, stored)
+        if found is None:
+            try:
+                found = _Card(applied(stored), History.from_bytes(stored[HEADER_BYTES:]))
+            except HistoryError:
+                # Written by a version that this one cannot read: the card starts anew, which its features show.
+                found = UNKNOWN_CARD
+        return found
+
+    def _stored(self, moved: dict[StateKey, _Card]) -> dict[StateKey, bytes]:
+        """The bytes of the cards that a batch moved on, each written once."""
+        writes: dict[StateKey, bytes] = {}
+        for key, card in moved.items():
+            writes[key] = stored = pack(card.header, card.history.to_bytes())
+            self._recent.put(key, stored, card)
+        return writes
 
 
 class _Clocks:

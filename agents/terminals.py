@@ -17,6 +17,7 @@ from agents.assess import TERMINAL, Assessor, Case, TransactionScorer
 from agents.board import CHUNK, Board, Demand, Inputs, pack_items, unpack_items
 from agents.isolation import dead_letter
 from agents.protocol import Outcome, State, StateKey
+from agents.recent import Recent
 from agents.visits import TOPIC, Mark, Ruling, Visit, pack_ruling, read
 from models.errors import HistoryError
 from models.halves import Halves
@@ -53,12 +54,13 @@ class TerminalAgent:
         self._halves = Halves(model.features)
         self._assessor = Assessor(model, policy, provenance, tier=tier, mode=mode)
         self._state = state
+        self._recent: Recent[Standing] = Recent()
         self._inputs = inputs
         self._wait_ms = int(wait_s * 1000)
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """What `records` cause: flags of the transactions that could be judged, and the new state."""
-        work = Work(self._state, self._inputs, self._wait_ms)
+        work = Work(self._state, self._inputs, self._wait_ms, self._recent)
         letters: list[DeadLetter] = []
         redelivered = 0
         cases: list[tuple[Case, RawRecord]] = []
@@ -93,8 +95,9 @@ class TerminalAgent:
 class Work:
     """The state as one batch leaves it."""
 
-    def __init__(self, state: State, inputs: Inputs, wait_ms: int) -> None:
+    def __init__(self, state: State, inputs: Inputs, wait_ms: int, recent: Recent[Standing]) -> None:
         self._state = state
+        self._recent = recent
         self._inputs = inputs
         self._wait_ms = wait_ms
         self._boards: dict[int, Board] = {}
@@ -210,7 +213,10 @@ class Work:
 
     def writes(self) -> dict[StateKey, bytes]:
         """The new values, behind how far each one's partition was applied."""
-        found = {at: pack(self._header(at), standing.to_bytes()) for at, standing in self._standings.items()}
+        found: dict[StateKey, bytes] = {}
+        for at, standing in self._standings.items():
+            found[at] = stored = pack(self._header(at), standing.to_bytes())
+            self._recent.put(at, stored, standing)
         found.update({at: pack(self._header(at), value) for at, value in self._values.items()})
         found.update({StateKey(partition, _BOARD): board.to_bytes() for partition, board in self._boards.items()})
         return found
@@ -219,14 +225,19 @@ class Work:
         """What is known of a terminal."""
         at = StateKey(partition, _TERMINAL + key)
         found = self._standings.get(at)
-        if found is None:
-            stored = self._get(at)
-            try:
-                found = UNSEEN if stored is None else Standing.from_bytes(stored)
-            except HistoryError:
-                # Written by a version that this one cannot read: the terminal starts anew, which its features show.
-                found = UNSEEN
-        return found
+        if found is not None:
+            return found
+        stored = self._state.get(at)
+        if stored is None:
+            return UNSEEN
+        found = self._recent.get(at, stored)
+        if found is not None:
+            return found
+        try:
+            return Standing.from_bytes(stored[HEADER_BYTES:])
+        except HistoryError:
+            # Written by a version that this one cannot read: the terminal starts anew, which its features show.
+            return UNSEEN
 
     def _hear(self, partition: int, key: bytes, board: Board, news: News, *, closed_ms: int | None = None) -> None:
         before = self.standing(partition, key)

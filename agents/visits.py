@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from struct import Struct, error
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ def pack_visit(visit: Visit) -> bytes:
         1, at.partition, visit.clock_ms, visit.appended_ms, (visit.occurred_at - _EPOCH) // _MICROSECOND, entry.at_ms,
         entry.amount_minor, entry.currency, visit.odd, at.offset, *map(len, strings), len(row),
     )
-    return b"".join((head, *strings, Struct(f"<{len(row)}d").pack(*row)))
+    return b"".join((head, *strings, _numbers(len(row)).pack(*row)))
 
 
 def pack_mark(mark: Mark) -> bytes:
@@ -112,13 +113,18 @@ def read(raw: bytes | None) -> Visit | Mark | Ruling | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def _numbers(count: int) -> Struct:
+    return Struct(f"<{count}d")
+
+
 def _visit(raw: bytes) -> Visit:
     _, partition, clock_ms, appended_ms, occurred_us, at_ms, amount, currency, odd, offset, *sizes, count = _VISIT.unpack_from(raw)
     texts, start = [], _VISIT.size
     for size in sizes:
         texts.append(raw[start : start + size].decode("utf-8", "surrogatepass"))
         start += size
-    row = Struct(f"<{count}d").unpack(raw[start:])
+    row = _numbers(count).unpack(raw[start:])
     topic, event_id, entity, tenant = texts
     return Visit(
         Position(topic, partition, offset), clock_ms, appended_ms, _EPOCH + occurred_us * _MICROSECOND, event_id, entity, tenant or None,

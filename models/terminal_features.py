@@ -16,6 +16,8 @@ from models.view import DELAY_MS, MONTH_MS, NAN, WEEK_MS, View
 def _within(history: History, since_ms: int, until_ms: int) -> int:
     """Events with since < time <= until: exact among the kept, beyond them by the middle of hours and days."""
     times = history.times
+    if not times:
+        return 0
     count = bisect_right(times, until_ms) - bisect_right(times, since_ms)
     if history.past_count and since_ms < times[0]:
         for buckets, size in ((history.hours, HOUR_MS), (history.days, DAY_MS)):
@@ -105,13 +107,15 @@ def terminal_fraud_share_10(view: View) -> float:
 
 
 def _share(view: View, size: int) -> float:
+    if view.spotless:
+        return 0.0 if view.any_ripe else NAN
     newest = view.ripe[:size]
     return sum([each[1] for each in newest]) / len(newest) if newest else NAN
 
 
 def terminal_streak(view: View) -> float:
     """Length of the unbroken run of frauds at the end of the ripe transactions; NaN without any ripe."""
-    return float(len(view.streak)) if view.ripe else NAN
+    return float(len(view.streak)) if view.any_ripe else NAN
 
 
 def terminal_streak_days(view: View) -> float:
@@ -137,17 +141,19 @@ def terminal_streak_odd(view: View) -> float:
 
 def terminal_plain_frauds(view: View) -> float:
     """Kept ripe frauds of an amount below 2.5 times their card's usual; NaN without any ripe."""
+    if view.spotless:
+        return 0.0 if view.any_ripe else NAN
     return float(sum([fraud and odd < 2.5 for _, fraud, _, odd in view.ripe])) if view.ripe else NAN
 
 
 def terminal_days_since_fraud(view: View) -> float:
     """Age in days of the newest ripe fraud; NaN without one."""
-    return next((age / DAY_MS for age, fraud, _, _ in view.ripe if fraud), NAN)
+    return NAN if view.spotless else next((age / DAY_MS for age, fraud, _, _ in view.ripe if fraud), NAN)
 
 
 def terminal_legit_since_fraud(view: View) -> float:
     """Ripe legitimate transactions since the newest ripe fraud; NaN without a fraud."""
-    return next((float(place) for place, each in enumerate(view.ripe) if each[1]), NAN)
+    return NAN if view.spotless else next((float(place) for place, each in enumerate(view.ripe) if each[1]), NAN)
 
 
 TERMINAL_FEATURES: tuple[Callable[[View], float], ...] = (

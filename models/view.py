@@ -196,4 +196,23 @@ class View:
     @lazy
     def streak(self) -> list[Ripe]:
         """The unbroken run of frauds at the end of `ripe`, newest first."""
-        return list(takewhile(itemgetter(1), self.ripe))
+        return [] if self.spotless else list(takewhile(itemgetter(1), self.ripe))
+
+    @lazy
+    def spotless(self) -> bool:
+        """Whether no fraud is known of the terminal, which is so of nearly all: then `ripe` need not be put together."""
+        terminal = self.terminal
+        if terminal is None:
+            return True
+        frauds = terminal.frauds.times
+        return not frauds or frauds[0] > closed_hour(self.entry.at_ms)
+
+    @lazy
+    def any_ripe(self) -> bool:
+        """Whether `ripe` holds anything."""
+        if not self.spotless:
+            return bool(self.ripe)
+        terminal = self.terminal
+        if terminal is None or not terminal.past.times:
+            return False
+        return terminal.past.times[0] <= closed_hour(self.entry.at_ms) - DELAY_MS
