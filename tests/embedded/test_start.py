@@ -38,6 +38,19 @@ def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path) ->
         pass
 
 
+async def test_an_answer_that_follows_another_is_not_held_back(tmp_path: Path) -> None:
+    async with EmbeddedBroker(tmp_path) as broker:
+        host, port = broker.address.split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        async with asyncio.timeout(20):
+            while not broker.connections._open:  # noqa: ASYNC110 (nothing tells that it was accepted)
+                await asyncio.sleep(0.01)
+        (connection,) = broker.connections._open
+        accepted = connection._writer.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+
+
 def test_addresses_beyond_loopback_need_to_be_asked_for(tmp_path: Path) -> None:
     for host in ("0.0.0.0", "10.0.0.1", "broker.example.com"):
         with pytest.raises(BrokerStartError, match="no loopback address"), running_broker(tmp_path, host=host):
