@@ -58,6 +58,13 @@ MEANING: dict[str, str] = {
     "late_p99_ms": "99 of 100 events were sent within, since they were due",
     "append_p50_ms": "half of the flags, since the send",
     "append_p99_ms": "99 of 100, since the send",
+    # subscribe
+    "flags_per_s": "flags a second, read, checked and typed, in an asyncio loop on one core",
+    "cpu_us_per_flag": "CPU in µs a flag",
+    "raw_aiokafka_flags_per_s": "aiokafka's own loop over the same bytes, nothing decoded",
+    "raw_aiokafka_cpu_us_per_flag": "CPU of that in µs a flag",
+    "ratio_raw_flags": "times as many (median of the rounds)",
+    "ratio_raw_cpu": "its CPU over ours (median of the rounds)",
     # scale
     "cores": "cores that the run could use",
     "efficiency_cpu": "CPU of an event with one worker over that with two",

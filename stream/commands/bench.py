@@ -114,3 +114,16 @@ def scale(
 
     chosen = one_of("--kind", kind, KINDS)
     _show(run_scale(chosen, events=events, broker=settings_for(broker=broker).broker), as_json=as_json)
+
+
+@bench_app.command("subscribe")
+def subscribe(
+    flags: Annotated[int, typer.Option(help="How many flags.", min=100)] = 100_000,
+    rounds: Annotated[int, typer.Option(help="Turns that each contender takes.", min=1)] = 3,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Flags a second in an asyncio loop over `subscribe`, beside aiokafka's own loop over the same bytes."""
+    from stream.bench.subscribe import run_subscribe
+
+    _show(run_subscribe(flags=flags, rounds=rounds, broker=settings_for(broker=broker).broker), as_json=as_json)

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.codec import Malformed, Position, RawRecord, decode
 from schemas.flag import Flag
-from stream.subscribe.filters import Wanted
+from stream.subscribe.filters import Filter, Wanted
 from stream.subscribe.held import Held, Ledger
 from stream.subscribe.plan import OnPoison
 
@@ -42,8 +42,9 @@ class Window:
 
     def add(self, id: str) -> None:  # noqa: A002
         """Remember `id` as the latest, and forget the oldest beyond the size."""
+        if id in self._ids:
+            self._ids.move_to_end(id)
         self._ids[id] = None
-        self._ids.move_to_end(id)
         if len(self._ids) > self._size:
             self._ids.popitem(last=False)
 
@@ -58,7 +59,8 @@ class Progress:
         self.next_offsets: dict[int, int] = {}
         """The offset of the first record that is not done, by partition."""
         self._topic = topic
-        self._wanted = wanted
+        self._accepts = None if wanted == Filter() else wanted.accepts
+        """None: every flag is wanted."""
         self._window = Window(window)
         self._on_poison = on_poison
         self._queue: deque[Any] = deque()
@@ -92,17 +94,17 @@ class Progress:
         """Queue fetched records, in order for each partition."""
         before = len(self._queue)
         self._queue.extend(records)
+        known = self.next_offsets
         for record in islice(self._queue, before, None):
-            self.next_offsets.setdefault(record.partition, record.offset)
+            if record.partition not in known:
+                known[record.partition] = record.offset
 
     def take(self) -> Flag | None:
         """The next wanted flag; None when more must be fetched. The one in hand is done by that."""
-        self.done()
-        found = self._next()
-        if found is None:
-            return None
-        self._in_hand = found
-        return found[1]
+        if self._in_hand is not None:
+            self.done()
+        found = self._in_hand = self._next()
+        return None if found is None else found[1]
 
     def hold(self) -> Held | None:
         """The next wanted flag, which is done when it says so; None when more must be fetched."""
@@ -118,7 +120,7 @@ class Progress:
         return Held(flag, RawRecord(at, record.key, record.value, record.timestamp, tuple(record.headers)), ledger, self._finish)
 
     def _next(self) -> tuple[Any, Flag] | None:
-        queue = self._queue
+        queue, accepts = self._queue, self._accepts
         while queue:
             record = queue[0]
             try:
@@ -129,7 +131,7 @@ class Progress:
             else:
                 if flag.id in self._window:
                     self.counts.duplicates += 1
-                elif not self._wanted.accepts(flag):
+                elif accepts is not None and not accepts(flag):
                     self.counts.filtered += 1
                 else:
                     queue.popleft()
@@ -160,8 +162,13 @@ class Progress:
             record, flag = self._in_hand
             self._in_hand = None
             self._window.add(flag.id)
-            if record is not None:
+            if record is None:
+                return
+            if self._ledgers:
                 self._reached(record)
+            else:
+                partition = record.partition
+                self.next_offsets[partition] = self._uncommitted[partition] = record.offset + 1
 
     def again(self) -> None:
         """A new loop begins: the flag in hand, whose body did not return, comes once more."""

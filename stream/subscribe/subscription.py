@@ -67,10 +67,17 @@ class Subscription:
         with self._in_client:
             return None if self._blocking is None else self._blocking.next()
 
+    def at_hand(self) -> Flag | None:
+        """What `anext` would give without waiting; None where it has to look further. A coroutine less for most flags."""
+        return None if self._async is None or self._in_task.locked() else self._async.ready()
+
     async def anext(self) -> Flag | None:
         """The same for asyncio."""
-        if self._async is not None and not self._in_task.locked() and (flag := self._async.ready()) is not None:
-            return flag
+        flag = self.at_hand()
+        return await self.look_further() if flag is None else flag
+
+    async def look_further(self) -> Flag | None:
+        """`anext` where nothing was at hand."""
         async with self._in_task:
             return None if self._async is None else await self._async.next()
 
@@ -167,8 +174,8 @@ class _AsyncLoop:
         return self
 
     async def __anext__(self) -> Flag:
-        flag = await self._subscription.anext()
-        if flag is None:
+        flag = self._subscription.at_hand()
+        if flag is None and (flag := await self._subscription.look_further()) is None:
             raise StopAsyncIteration
         return flag
 
