@@ -139,6 +139,15 @@ def write(run: Path, table: TextTable, out: Path, *, labels: Sequence[str], crea
     return out
 
 
+def adopt(candidate: Path, out: Path) -> None:
+    """Moves the bundle `candidate`, which has passed its gate, into `out`, the card last: a bundle is there with its card or not at all."""
+    (out / "card.json").unlink(missing_ok=True)
+    (out / FLOAT32).parent.mkdir(parents=True, exist_ok=True)
+    for name in (FLOAT32, "tokenizer.json", "model.onnx", "card.json"):
+        (candidate / name).replace(out / name)
+    shutil.rmtree(candidate)
+
+
 def valid_cells(table: TextTable, *, per_source: int = 2500, seed: int = 0) -> NDArray[np.int64]:
     """Validation rows, at most `per_source` of each source, so that no one source decides what a probability means."""
     rng = np.random.default_rng(seed)

@@ -69,7 +69,7 @@ def train_text(
     run: Annotated[Path | None, typer.Option(help="A finished run to make the bundle of, instead of training.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
-    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, and write its bundle; the run itself is kept in OUT/run."""
+    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate."""
     _prepare(data)
     from models.train import text, text_bundle, text_data, text_gate
     from models.train.checkpoint import as_run, is_checkpoint
@@ -92,8 +92,11 @@ def train_text(
         if run is None:
             run = out / "run"
             text.fit(table, run, chosen, resume=resume, start=start)
-        text_bundle.write(run, table, out, labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts())
-        text_gate.check(out, out / text_bundle.FLOAT32, table)
+        candidate = text_bundle.write(
+            run, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
+        )
+        text_gate.check(candidate, candidate / text_bundle.FLOAT32, table)
+        text_bundle.adopt(candidate, out)
         if page is not None:
             _measure(out, data, table, page=page, against=None, limit=2000)
     typer.echo(f"{out}: a bundle; `flagstream evaluate text --bundle {out} --data {data}` says how good it is")
