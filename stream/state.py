@@ -9,7 +9,7 @@ the ack. Written the other way round, a store that is ahead of its changelog is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faust.tables.table import Table
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import faust
 
     from schemas.codec import RawRecord
+    from stream.publisher import Placed
 
 
 class StateTable(Table[bytes, bytes]):
@@ -63,13 +64,24 @@ class StateTable(Table[bytes, bytes]):
         )
         if placed is None or stale():
             return False
-        ends: dict[int, int] = {}
-        for run in placed:
-            ends[run.partition] = max(ends.get(run.partition, -1), run.base + run.records - 1)
-        for partition, end in ends.items():
+        for partition in {run.partition for run in placed}:
+            tp = TP(topic, partition)
             items = [(at.key, value) for at, value in writes.items() if at.partition == partition]
-            self.data.apply(TP(topic, partition), items, end)  # type: ignore[attr-defined]
+            end = self._followed(tp, [run for run in placed if run.partition == partition])
+            self.data.apply(tp, items, end)  # type: ignore[attr-defined]
         return True
+
+    def _followed(self, tp: TP, runs: Sequence[Placed]) -> int:
+        """Up to which offset the local copy holds changelog `tp`, once `runs` are applied. What lies between its end and a run was
+        written by another worker, which had the partition while this one was stopped or cut off: the copy stays behind the
+        gap, so that it is read when partitions are assigned anew."""
+        held = self.data.persisted_offset(tp)
+        end = -1 if held is None else int(held)
+        for run in sorted(runs, key=lambda run: run.base):
+            if run.base > end + 1:
+                break
+            end = max(end, run.base + run.records - 1)
+        return end
 
     def restore(self, tp: TP, records: list[RawRecord]) -> None:
         """Apply a fetch of the changelog. Of two values of a key the one that had applied more input stays, so that the
