@@ -40,6 +40,13 @@ def applied(stored: bytes) -> Applied:
     return NOTHING if len(stored) < HEADER_BYTES else Applied(*_HEADER.unpack_from(stored))
 
 
+def not_older(value: bytes, held: bytes) -> bool:
+    """Whether `value` had applied as much as `held`, or more."""
+    if len(value) >= HEADER_BYTES <= len(held):
+        return _HEADER.unpack_from(value) >= _HEADER.unpack_from(held)
+    return applied(value) >= applied(held)
+
+
 def pack(header: Applied, value: bytes) -> bytes:
     """`value` behind `header`."""
     return _HEADER.pack(*header) + value

@@ -10,12 +10,13 @@ the ack. Written the other way round, a store that is ahead of its changelog is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from faust.tables.table import Table
 from faust.types import TP
 
-from agents.applied import applied
+from agents.applied import not_older
 from agents.protocol import StateKey
 from stream.delivery import Delivery
 from stream.errors import StateError
@@ -29,11 +30,25 @@ if TYPE_CHECKING:
     from stream.publisher import Placed
 
 
+UNAPPLIED_VALUES = 4_096
+"""Values of a partition that a restore gathers before it stores them: of a key that was written often only the last is."""
+
+
+@dataclass(slots=True)
+class Unapplied:
+    """What was read of a partition's changelog after the offset `base` up to `seen`, and is not stored yet."""
+
+    base: int | None
+    seen: int | None
+    values: dict[bytes, bytes | None] = field(default_factory=dict)
+
+
 class StateTable(Table[bytes, bytes]):
     """Bytes by partition of the input topic and key. `store` is memory:// or rocksdb://."""
 
     def __init__(self, app: faust.App, *, name: str, partitions: int, store: str) -> None:
         self._store_url = store
+        self._unapplied: dict[TP, Unapplied] = {}
         super().__init__(app, name=name, partitions=partitions, key_type=bytes, value_type=bytes)
 
     def _new_store(self) -> Any:  # noqa: ANN401 (Faust's seam)
@@ -88,22 +103,38 @@ class StateTable(Table[bytes, bytes]):
         late write of a worker that had lost its partitions cannot roll a key back."""
         recovery = self.app.tables.recovery  # type: ignore[attr-defined]  # faust types the interface
         if tp not in recovery.active_tps:
+            self._unapplied.pop(tp, None)
             return
-        seen = recovery.active_offsets.get(tp)
-        if seen is not None:
+        base = recovery.active_offsets.get(tp)
+        part = self._unapplied.get(tp)
+        if part is None or part.base != base:
+            # The offset moves with what is stored alone: what was gathered behind another one is fetched again.
+            part = self._unapplied[tp] = Unapplied(base, base)
+        if part.seen is not None and records[0].offset <= part.seen:
+            seen = part.seen
             records = [record for record in records if record.offset > seen]
         if not records:
             return
-        latest: dict[bytes, bytes | None] = {}
-        for record in records:
-            key, value = record.key, record.value
-            if key is None:
-                continue
-            held = latest[key] if key in latest else self.data.get_in(tp.partition, key)  # type: ignore[attr-defined]
-            if held is None or value is None or applied(value) >= applied(held):
-                latest[key] = value
-        self.data.apply(tp, latest.items(), records[-1].offset)  # type: ignore[attr-defined]
-        recovery.active_offsets[tp] = records[-1].offset
+        self._gather(tp, records, part.values)
+        part.seen = last = records[-1].offset
+        more = recovery.in_recovery and (recovery.active_highwaters.get(tp) or 0) > last
+        if more and len(part.values) < UNAPPLIED_VALUES:
+            return
+        self.data.apply(tp, part.values.items(), last)  # type: ignore[attr-defined]
+        del self._unapplied[tp]
+        recovery.active_offsets[tp] = last
         if recovery.in_recovery and not recovery.need_recovery():
             recovery._set_recovery_ended()
             recovery.signal_recovery_end.set()
+
+    def _gather(self, tp: TP, records: Sequence[RawRecord], latest: dict[bytes, bytes | None]) -> None:
+        """Put into `latest` what `records` leave of each key."""
+        get_in, partition = self.data.get_in, tp.partition  # type: ignore[attr-defined]
+        # With the first value goes the offset: a partition without one holds nothing that would have to be asked for.
+        stored = self.data.persisted_offset(tp) is not None
+        for _, key, value, _, _ in records:
+            if key is None:
+                continue
+            held = latest[key] if key in latest else get_in(partition, key) if stored else None
+            if held is None or value is None or not_older(value, held):
+                latest[key] = value

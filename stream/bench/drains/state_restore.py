@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from stream import topics
+from stream import collector, topics
 from stream.app import HISTORIES, Registration, build_app
 from stream.bench.drains.flagstream import settings_of
 from stream.bench.job import Drained, Job, Meter
@@ -26,6 +26,8 @@ def drain(job: Job) -> Drained:
 
 
 async def _drain(job: Job) -> Drained:
+    # As a worker does.
+    collector.spare()
     meter = Meter()
     settings = settings_of(job)
     partitions = topics.partition_counts(settings)
