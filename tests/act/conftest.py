@@ -14,7 +14,6 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +23,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.codec import encode
 from schemas.dead_letter import DeadLetter
-from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from schemas.flag import Flag
 from schemas.signature import SignatureError, verify
 from stream import topics
 from stream.settings import Settings
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SECRET = "0123456789abcdef0123456789abcdef"
-
-
-def make_flag(number: int = 0, **changed: Any) -> Flag:
-    """A flag whose id is `flag-<number>`, of one of 50 entities."""
-    fields: dict[str, Any] = {
-        "id": f"flag-{number}",
-        "kind": "message",
-        "event": EventRef(topic="messages", partition=0, offset=number, id=f"m{number}"),
-        "entity": f"user-{number % 50}",
-        "occurred_at": NOW,
-        "flagged_at": NOW,
-        "labels": (LabelScore(name="spam", score=0.9, threshold=0.8, severity="low"),),
-        "decision": "review",
-        "tier": "moderation",
-        "provenance": Provenance(model="m", policy="p"),
-    }
-    return Flag(**{**fields, **changed})
 
 
 Behaviour = Callable[[web.Request, int], "web.StreamResponse | None"]

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from schemas.flag import Flag
+from tests.flags import make_flag
 
-from .conftest import Receiver, Stage, make_flag, until
+from .conftest import Receiver, Stage, until
 
 DELAY_S = 0.05
 """What an endpoint takes to answer: with 8 at a time, 160 flags a second at most."""

@@ -28,8 +28,7 @@ from stream.act.slack import text_of
 from stream.act.webhook import key_of
 from stream.errors import UsageError
 from stream.subscribe.held import Held, Ledger
-
-from .conftest import make_flag
+from tests.flags import make_flag
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -15,8 +15,9 @@ import pytest
 
 from schemas.codec import encode
 from schemas.signature import MAX_BODY_BYTES, sign
+from tests.flags import make_flag
 
-from .conftest import SECRET, make_flag
+from .conftest import SECRET
 
 RECEIVERS = Path(__file__).parent.parent.parent / "examples" / "receivers"
 BODY = encode(make_flag(1))

@@ -17,8 +17,9 @@ from kafka.admin import NewTopic
 
 from schemas.codec import encode
 from schemas.flag import Flag, LabelScore
+from tests.flags import make_flag
 
-from .conftest import Receiver, Stage, make_flag, until
+from .conftest import Receiver, Stage, until
 
 pytestmark = pytest.mark.timeout(400)
 Receivers = Callable[..., Receiver]

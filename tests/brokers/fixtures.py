@@ -13,7 +13,9 @@ from typing import Literal
 import pytest
 
 from deploy.kafka import Cluster, KafkaMissingError, running_kafka
+from stream import topics
 from stream.embedded import BrokerSettings, running_broker
+from stream.settings import Settings
 
 BrokerName = Literal["embedded", "apache"]
 
@@ -76,3 +78,11 @@ def prefix() -> str:
 def unique(prefix: str) -> Callable[[str], str]:
     """Turns a word into a name that no other test uses."""
     return lambda word: f"{prefix}{word}"
+
+
+@pytest.fixture
+def settings(broker: str, prefix: str) -> Settings:
+    """Settings of a cluster with the topics of the table, of which only this test uses the prefix."""
+    found = Settings(broker=broker, prefix=prefix)
+    topics.create(found)
+    return found

@@ -12,7 +12,6 @@ import pytest
 from agents.isolation import dead_letter
 from schemas.codec import Position, RawHeaders, RawRecord
 from schemas.dead_letter import DeadLetter
-from stream import topics
 from stream.delivery import dead_letter_record
 from stream.names import Names
 from stream.publisher import Publisher, new_producer
@@ -20,14 +19,6 @@ from stream.replay.topic import read_all
 from stream.settings import Settings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def settings(broker: str, prefix: str) -> Settings:
-    """Settings of a cluster of which only this test uses the prefix."""
-    found = Settings(broker=broker, prefix=prefix)
-    topics.create(found)
-    return found
 
 
 Put = Callable[..., DeadLetter]

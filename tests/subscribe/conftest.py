@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,28 +11,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
 from schemas.codec import encode
-from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from schemas.flag import Flag
 from stream.embedded import running_broker
 from stream.subscribe import Subscription, subscribe
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def make_flag(number: int = 0, **changed: Any) -> Flag:
-    """A flag whose id is `flag-<number>`."""
-    fields: dict[str, Any] = {
-        "id": f"flag-{number}",
-        "kind": "message",
-        "event": EventRef(topic="messages", partition=0, offset=number, id=f"m{number}"),
-        "entity": f"user-{number % 7}",
-        "occurred_at": NOW,
-        "flagged_at": NOW,
-        "labels": (LabelScore(name="spam", score=0.9, threshold=0.8, severity="low"),),
-        "decision": "review",
-        "tier": "moderation",
-        "provenance": Provenance(model="m", policy="p"),
-    }
-    return Flag(**{**fields, **changed})
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import pytest
 
 from stream.errors import BrokerError, UsageError
 from stream.subscribe import Subscription
+from tests.flags import make_flag
 
-from .conftest import Open, Publish, make_flag
+from .conftest import Open, Publish
 
 
 async def ids(subscription: Subscription) -> list[str]:

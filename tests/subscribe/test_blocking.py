@@ -12,8 +12,9 @@ import pytest
 from schemas.codec import Malformed
 from stream.errors import BrokerError
 from stream.subscribe import Subscription
+from tests.flags import make_flag
 
-from .conftest import Open, Publish, make_flag
+from .conftest import Open, Publish
 
 
 def ids(subscription: Subscription) -> list[str]:

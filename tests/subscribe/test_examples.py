@@ -17,8 +17,7 @@ from kafka.admin import NewTopic
 from schemas.codec import encode
 from schemas.flag import LabelScore
 from stream.embedded import running_broker
-
-from .conftest import make_flag
+from tests.flags import make_flag
 
 CONSUMERS = Path(__file__).parent.parent.parent / "examples" / "consumers"
 SCAM = LabelScore(name="scam", score=0.875, threshold=0.5, severity="high")

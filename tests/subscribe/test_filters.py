@@ -16,8 +16,7 @@ from stream.errors import UsageError
 from stream.subscribe import Filter, subscribe
 from stream.subscribe.plan import log_poison
 from stream.subscribe.progress import Progress, Window
-
-from .conftest import make_flag
+from tests.flags import make_flag
 
 SCAM = LabelScore(name="scam", score=0.6, threshold=0.5, severity="high")
 SPAM = LabelScore(name="spam", score=0.95, threshold=0.5, severity="low")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from stream.errors import UsageError
 from stream.subscribe import Held, Subscription, concurrent
 from stream.subscribe.held import Ledger
+from tests.flags import make_flag
 
-from .conftest import Open, Publish, make_flag
+from .conftest import Open, Publish
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.randoms(use_true_random=False))

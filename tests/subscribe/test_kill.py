@@ -16,8 +16,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from schemas.flag import Flag
+from tests.flags import make_flag
 
-from .conftest import Publish, make_flag
+from .conftest import Publish
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = """

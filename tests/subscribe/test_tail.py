@@ -27,8 +27,9 @@ from stream.errors import BrokerError, UsageError
 from stream.settings import Settings, load
 from stream.tail import since_of, tail
 from stream.tail_lines import line_of, printable
+from tests.flags import make_flag
 
-from .conftest import Publish, make_flag
+from .conftest import Publish
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent.parent

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from schemas.codec import Record, decode, encode
-from schemas.flag import EventRef, Flag, LabelScore, Provenance
+from schemas.flag import Flag
 from schemas.verdict import Verdict
-from stream import topics
 from stream.names import Names
 from stream.publisher import Publisher, new_producer
 from stream.record_batch import Outgoing
 from stream.replay.topic import read_all
 from stream.settings import Settings
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-def make_flag(number: int = 0, *labels: str, **changed: Any) -> Flag:
-    """The flag `flag-<number>` on the event `event-<number>`, for spam unless said otherwise."""
-    fields: dict[str, Any] = {
-        "id": f"flag-{number}", "kind": "message", "event": EventRef(topic="messages", partition=0, offset=number, id=f"event-{number}"),
-        "entity": "user", "occurred_at": NOW, "flagged_at": NOW, "decision": "review", "tier": "t",
-        "labels": tuple(LabelScore(name=label, score=0.9, threshold=0.5, severity="low") for label in labels or ("spam",)),
-        "provenance": Provenance(model="m", policy="p"),
-    }  # fmt: skip
-    return Flag(**{**fields, **changed})
-
-
-@pytest.fixture
-def settings(broker: str, prefix: str) -> Settings:
-    """Settings of a cluster of which only this test uses the prefix."""
-    found = Settings(broker=broker, prefix=prefix)
-    topics.create(found)
-    return found
-
 
 Put = Callable[..., None]
 

@@ -20,8 +20,9 @@ from stream.names import Names
 from stream.publisher import key_hash
 from stream.replay.verdicts import read_verdicts
 from stream.settings import Settings
+from tests.flags import NOW, make_flag
 
-from .conftest import NOW, Put, make_flag
+from .conftest import Put
 
 Run = Callable[..., tuple[int, str, str]]
 Said = Callable[[], list[Verdict]]

@@ -14,8 +14,9 @@ from stream.metrics import REGISTRY
 from stream.settings import Settings
 from stream.verdicts import feed as feeding
 from stream.verdicts.feed import Feed
+from tests.flags import make_flag
 
-from .conftest import Put, make_flag
+from .conftest import Put
 from .test_window import verdict
 
 

@@ -13,8 +13,7 @@ from stream.errors import BrokerError, UsageError
 from stream.settings import Settings
 from stream.verdicts import Reviewer, Subject
 from stream.verdicts.say import verdicts_on
-
-from .conftest import make_flag
+from tests.flags import make_flag
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 Said = Callable[[], list[Verdict]]

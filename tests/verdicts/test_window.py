@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from schemas.flag import Flag
 from schemas.verdict import Verdict
 from stream.verdicts.window import VERDICTS_AN_EVENT, Window
-
-from .conftest import NOW, make_flag
+from tests.flags import NOW, make_flag
 
 
 def verdict(number: int, outcome: str = "confirmed", label: str = "spam", *, minute: int = 0, own: str = "", **more: Any) -> Verdict:
