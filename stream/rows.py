@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -100,22 +98,28 @@ def _parquet(path: Path) -> Iterator[Row]:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
-    number = 0
+    before = 0
     with file:
         for batch in file.iter_batches(batch_size=PARQUET_BATCH):
-            for fields in batch.to_pylist():
-                number += 1
-                yield Row(number, None, {name: _plain(value) for name, value in fields.items() if not _missing(value)})
+            columns = [_values(column) for column in batch.columns]
+            for number, values in enumerate(zip(*columns, strict=True), before + 1):
+                given = zip(batch.schema.names, values, strict=True)
+                # Not equal to itself: not a number.
+                yield Row(number, None, {name: value for name, value in given if value is not None and value == value})
+            before += batch.num_rows
 
 
-def _missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _values(column: Any) -> list[Any]:  # noqa: ANN401 (pyarrow is untyped)
+    """The values of a column, None where there is none. Whole numbers without gaps go past pyarrow's scalars, a µs each."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(column.type) and not column.null_count:
+        found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+        return found
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        # They would come as pandas' own kind of time where that is installed.
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    plain: list[Any] = column.to_pylist()
+    return plain
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (any column type)
-    if isinstance(value, datetime) and type(value) is not datetime:
-        # Columns of nanoseconds come as a subclass where pandas is installed.
-        return datetime(
-            value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=value.tzinfo
-        )
-    return value
