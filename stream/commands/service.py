@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -93,6 +95,8 @@ def worker(
     replay: Annotated[str | None, typer.Option(help="Take a share of this replay instead, and end with it.", show_default=False)] = None,
 ) -> None:
     """Run the stream worker: judges what comes in until it is told to stop."""
+    # Told so while it still loads, or waits for the broker, it has nothing to finish: that is a clean stop, too.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from stream.worker import run
 
     resolved = settings_for(

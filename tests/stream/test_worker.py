@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -116,3 +119,16 @@ def test_a_worker_starts_within_seconds(stage: Stage) -> None:
     stage.start_worker()
     # Not a speed claim: a bound far above the measured start, which a hang would cross.
     assert time.monotonic() - began < 30
+
+
+def test_a_worker_told_to_stop_before_it_has_begun_ends_cleanly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(120)
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        worker = subprocess.Popen([sys.executable, "-m", "stream.cli", "worker", "--broker", address], stderr=subprocess.PIPE)
+        # A broker that takes connections and never answers: the worker has come as far as asking it.
+        silent.accept()
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=120)
+    assert worker.returncode == 0, said
+    assert b"Traceback" not in said
