@@ -49,6 +49,8 @@ class Board:
     parked: dict[int, Demand] = field(default_factory=dict)
     rulings: dict[int, int] = field(default_factory=dict)
     """How many wait for an hour."""
+    days: dict[int, int] = field(default_factory=dict)
+    """How many transactions took effect on a day (since 1970) and are in the index by transaction."""
 
     def note(self, mark: Mark) -> None:
         """Take `mark` in."""
@@ -93,7 +95,9 @@ class Board:
             return cls()
         try:
             found: dict[str, Any] = from_json(stored[HEADER_BYTES:])
-            for name in ("clocks", "complete", "verdicts", "rulings"):
+            # Boards that were written before there were days have none.
+            found.setdefault("days", {})
+            for name in ("clocks", "complete", "verdicts", "rulings", "days"):
                 found[name] = {int(key): int(value) for key, value in found[name].items()}
             found["parked"] = {int(hour): Demand(*demand) for hour, demand in found["parked"].items()}
             return cls(header=applied(stored), **found)

@@ -42,7 +42,8 @@ class Outcome:
     """All that a batch causes. The driver publishes the flags, the dead letters and what goes `onward`, when all of it is
     acknowledged `closing`, then stores `state`, and only then counts the batch as done. `redelivered` records were already
     applied and caused nothing again. `appended_ms` tells, for flags on events of another topic than the batch's, when an event
-    (partition, offset) was appended."""
+    (partition, offset) was appended. `too_late` verdicts were on transactions of longer ago than anybody remembers. A state of no
+    more than the header of what was applied means that there is none."""
 
     flags: Sequence[Flag] = ()
     dead_letters: Sequence[DeadLetter] = ()
@@ -51,6 +52,7 @@ class Outcome:
     onward: Sequence[Onward] = ()
     closing: Sequence[Onward] = ()
     appended_ms: Mapping[tuple[int, int], int] | None = None
+    too_late: int = 0
 
 
 class Agent(Protocol):

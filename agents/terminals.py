@@ -21,7 +21,8 @@ from agents.recent import Recent
 from agents.visits import TOPIC, Mark, Ruling, Visit, pack_ruling, read
 from models.errors import HistoryError
 from models.halves import Halves
-from models.history import HOUR_MS
+from models.history import DAY_MS, HOUR_MS
+from models.ledger import VERDICT_HORIZON_MS
 from models.standing import CLEARED, FRAUD, UNSEEN, VISIT, News, Standing
 from models.terminal import closed_hour
 from schemas.codec import Position, RawRecord
@@ -30,12 +31,16 @@ from schemas.flag import Flag, Mode, Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy
 
-_BOARD, _TERMINAL, _INDEX, _PARKED, _RULINGS = b"b", b"t", b"i", b"p", b"r"
+_BOARD, _TERMINAL, _INDEX, _PARKED, _RULINGS, _DAY = b"b", b"t", b"i", b"p", b"r", b"d"
 _SEEN = Struct("<qqHq")
 """Of a transaction: when it took effect, its own time, its partition and offset; the terminal's key follows."""
 _PLACE = Struct("<q")
 _SLOT = Struct("<qI")
 _ID = Struct("<Q")
+INDEXED_MS = VERDICT_HORIZON_MS + 15 * DAY_MS
+"""How long after a transaction took effect the index knows it. Past the horizon it only serves to say that a verdict came too late."""
+FORGOTTEN_AT_ONCE = 4 * CHUNK
+"""Transactions that a batch takes out of the index, a chunk more or less: more than it adds, and few enough to be stored with it as a whole."""
 
 Due = tuple[Visit, RawRecord, bytes, int | None]
 """A transaction to judge now: with its record, its terminal's key, and the hour as of which (None: the terminal is not assessed)."""
@@ -82,7 +87,7 @@ class TerminalAgent:
                 letters.append(dead_letter(raw, error_class=type(answer).__name__, error_text="cannot be scored", at=at))
             elif answer is not None:
                 flags.append(answer)
-        return Outcome(flags, letters, work.writes(), redelivered, appended_ms=appended_ms)
+        return Outcome(flags, letters, work.writes(), redelivered, appended_ms=appended_ms, too_late=work.too_late)
 
     def case(self, work: Work, due: Due) -> Case:
         """A transaction with both halves of its features."""
@@ -103,6 +108,8 @@ class Work:
         self._boards: dict[int, Board] = {}
         self._standings: dict[StateKey, Standing] = {}
         self._values: dict[StateKey, bytes] = {}
+        self.too_late = 0
+        """Rulings on transactions of longer ago than the horizon."""
 
     def take(self, raw: RawRecord, found: Visit | Mark | Ruling) -> list[Due] | None:
         """Fold a record in; the transactions that are to be judged now, each as of its own hour. None: it was applied before."""
@@ -129,10 +136,12 @@ class Work:
         effective_ms = max(visit.clock_ms, board.closed_ms + 1)
         known = self._get(index)
         seen = _SEEN.pack(effective_ms, visit.entry.at_ms, visit.at.partition, visit.at.offset)
-        if known is not None and known[_PLACE.size : _SEEN.size] == seen[_PLACE.size :]:
+        if known and known[_PLACE.size : _SEEN.size] == seen[_PLACE.size :]:
             # The same record of the transactions, published again after a crash: it was judged, or waits.
             return []
         self._values[index] = seen + key
+        if not known or _SEEN.unpack_from(known)[0] // DAY_MS != effective_ms // DAY_MS:
+            self._date(partition, board, effective_ms // DAY_MS, visit.entry.id)
         entry = visit.entry
         self._hear(partition, key, board, News(effective_ms, VISIT, entry.at_ms, entry.id, entry.amount_minor, entry.currency, visit.odd))
         hour_ms = closed_hour(visit.clock_ms)
@@ -166,6 +175,9 @@ class Work:
         if not seen:
             return
         since_ms, at_ms, _, _ = _SEEN.unpack_from(seen)
+        if ruling.known_ms - at_ms > VERDICT_HORIZON_MS:
+            self.too_late += 1
+            return
         if since_ms < effective_ms:
             kind = FRAUD if ruling.fraud else CLEARED
             news = News(effective_ms, kind, at_ms, ruling.tx, ruling.known_ms)
@@ -212,7 +224,9 @@ class Work:
     # The state.
 
     def writes(self) -> dict[StateKey, bytes]:
-        """The new values, behind how far each one's partition was applied."""
+        """The new values, behind how far each one's partition was applied; an empty one is deleted."""
+        for partition, board in self._boards.items():
+            self._forget(partition, board)
         found: dict[StateKey, bytes] = {}
         for at, standing in self._standings.items():
             found[at] = stored = pack(self._header(at), standing.to_bytes())
@@ -257,6 +271,34 @@ class Work:
             return self._values[at]
         stored = self._state.get(at)
         return None if stored is None else stored[HEADER_BYTES:]
+
+    def _date(self, partition: int, board: Board, day: int, tx: int) -> None:
+        """Note that the index holds `tx`, under the day from which on its age counts."""
+        count = board.days.get(day, 0)
+        slot = StateKey(partition, _DAY + _SLOT.pack(day, count // CHUNK))
+        held = (self._get(slot) or b"") if count % CHUNK else b""
+        self._values[slot] = held + _ID.pack(tx)
+        board.days[day] = count + 1
+
+    def _forget(self, partition: int, board: Board) -> None:
+        """Take transactions that are too old for any verdict out of the index, a few at a time."""
+        last_day = (board.closed_ms - INDEXED_MS) // DAY_MS - 1
+        forgotten = 0
+        while forgotten < FORGOTTEN_AT_ONCE and board.days and (day := min(board.days)) <= last_day:
+            number = (board.days[day] - 1) // CHUNK
+            forgotten += board.days[day] - number * CHUNK
+            slot = StateKey(partition, _DAY + _SLOT.pack(day, number))
+            for (tx,) in _ID.iter_unpack(self._get(slot) or b""):
+                index = StateKey(partition, _INDEX + _ID.pack(tx))
+                seen = self._get(index)
+                # An id that was used again since stands under a later day too.
+                if seen and _SEEN.unpack_from(seen)[0] // DAY_MS == day:
+                    self._values[index] = b""
+            self._values[slot] = b""
+            if number:
+                board.days[day] = number * CHUNK
+            else:
+                del board.days[day]
 
     def _append(self, partition: int, kind: bytes, hour_ms: int, count: int, item: tuple[bytes, bytes]) -> None:
         slot = StateKey(partition, kind + _SLOT.pack(hour_ms, count // CHUNK))

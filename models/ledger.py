@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from models.entry import Entry, key64
 from models.features import Vector
-from models.history import EMPTY, History, KnownFraud
+from models.history import DAY_MS, EMPTY, History, KnownFraud
 from models.standing import CLEARED, FRAUD, UNSEEN, VISIT, News, Standing
 from models.terminal import closed_hour, oddity
 from models.view import View
@@ -31,6 +31,10 @@ from schemas.verdict import Verdict
 LABEL = "fraud"
 POSITIVE = frozenset({"fraud", "confirmed"})
 """Outcomes of a verdict that say so."""
+
+
+VERDICT_HORIZON_MS = 45 * DAY_MS
+"""A verdict that becomes known later than this after its transaction counts for nothing: nobody keeps transactions for ever."""
 
 
 class _Seen(NamedTuple):
@@ -88,10 +92,10 @@ class Ledger:
         self._seen[entry.id] = _Seen(card, place, entry.at_ms)
 
     def judge(self, tx: int, *, known_ms: int, fraud: bool) -> bool:
-        """Fold a ruling on the transaction with the entry id `tx` in; False if that was never fed."""
+        """Fold a ruling on the transaction with the entry id `tx` in; False if that was never fed, or too long ago."""
         self._first_ms = known_ms if self._first_ms is None else min(self._first_ms, known_ms)
         seen = self._seen.get(tx)
-        if seen is None:
+        if seen is None or known_ms - seen.at_ms > VERDICT_HORIZON_MS:
             return False
         self._cards[seen.card] = self._cards[seen.card].judge(KnownFraud(known_ms, seen.at_ms, tx), fraud=fraud)
         if self._terminals is not None and seen.place is not None:

@@ -129,6 +129,7 @@ class AgentLoop:
         metrics.RECORDS.labels(topic).inc(len(records))
         metrics.BATCH.labels(topic).observe(len(records))
         metrics.REDELIVERED.labels(topic).inc(outcome.redelivered)
+        metrics.TOO_LATE.inc(outcome.too_late)
         metrics.DEAD_LETTERS.labels(topic).inc(len(outcome.dead_letters))
         metrics.QUEUED.labels(topic).set(self._lane.queued)
         metrics.LATENCY.labels(topic).observe(max(0.0, time.time() - records[0].timestamp_ms / 1000))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from faust.tables.table import Table
 from faust.types import TP
 
-from agents.applied import not_older
+from agents.applied import HEADER_BYTES, not_older
 from agents.protocol import StateKey
 from stream.delivery import Delivery
 from stream.errors import StateError
@@ -70,18 +70,20 @@ class StateTable(Table[bytes, bytes]):
         return value
 
     async def flush(self, writes: Mapping[StateKey, bytes], delivery: Delivery, *, stale: Callable[[], bool]) -> bool:
-        """Make `writes` durable: changelog first, then the local store. False when the batch became stale before."""
+        """Make `writes` durable: changelog first, then the local store. False when the batch became stale before. A value of
+        nothing but a header is a deletion."""
         if not writes:
             return True
         topic = self.changelog_topic_name
+        values = {at: value if len(value) > HEADER_BYTES else None for at, value in writes.items()}
         placed = await delivery.persist(
-            [Outgoing(topic, at.key, value, partition=at.partition) for at, value in writes.items()], stale=stale
+            [Outgoing(topic, at.key, value, partition=at.partition) for at, value in values.items()], stale=stale
         )
         if placed is None or stale():
             return False
         for partition in {run.partition for run in placed}:
             tp = TP(topic, partition)
-            items = [(at.key, value) for at, value in writes.items() if at.partition == partition]
+            items = [(at.key, value) for at, value in values.items() if at.partition == partition]
             end = self._followed(tp, [run for run in placed if run.partition == partition])
             self.data.apply(tp, items, end)  # type: ignore[attr-defined]
         return True

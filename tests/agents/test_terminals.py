@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.board import Inputs
+from agents.applied import HEADER_BYTES
+from agents.board import Board, Inputs
 from agents.fraud import FraudAgent
 from agents.protocol import Agent, Onward, Outcome, StateKey
-from agents.terminals import TerminalAgent
+from agents.terminals import INDEXED_MS, TerminalAgent
 from agents.verdicts import VerdictAgent
 from agents.visits import TOPIC, TRANSACTIONS, VERDICTS, Mark, pack_mark
+from models.entry import key64
 from models.features import FEATURES, Vector, vector
 from models.ledger import Ledger, in_time_order
 from schemas.codec import Position, RawRecord, encode
@@ -53,8 +55,8 @@ def payment(number: int, at: datetime, *, card: str, place: str | None, amount: 
     )
 
 
-def scene(seed: int, *, transactions: int = 400, days: float = 12) -> tuple[list[Transaction], list[Verdict]]:
-    """Payments at a few terminals, and verdicts on some, known hours or days later; the first is on nothing that was seen."""
+def scene(seed: int, *, transactions: int = 400, days: float = 12, known_within: float = 5) -> tuple[list[Transaction], list[Verdict]]:
+    """Payments at a few terminals, and verdicts on some, known hours or up to `known_within` days later; the first is on nothing that was seen."""
     chance = random.Random(seed)
     times = sorted(chance.uniform(0, days) for _ in range(transactions))
     paid = [
@@ -63,7 +65,7 @@ def scene(seed: int, *, transactions: int = 400, days: float = 12) -> tuple[list
     ]
     said = [Verdict(id="v", event_id="-", label="fraud", outcome="legitimate", source="test", occurred_at=START - timedelta(days=1))]
     for tx in chance.sample(paid, transactions // 4):
-        known = tx.occurred_at + timedelta(days=chance.uniform(0.01, 5))
+        known = tx.occurred_at + timedelta(days=chance.uniform(0.01, known_within))
         outcome = chance.choice(["fraud", "confirmed", "legitimate"])
         said.append(
             Verdict.model_validate(
@@ -97,6 +99,7 @@ class Stream:
     logs: dict[str, list[list[RawRecord]]] = field(default_factory=dict)
     read: dict[tuple[str, int], int] = field(default_factory=dict)
     clock_ms: int = LOADED_MS
+    too_late: int = 0
 
     def __post_init__(self) -> None:
         model, origin = Telling(), Provenance(model="m", policy="p")
@@ -138,6 +141,7 @@ class Stream:
         self.send(outcome.onward)
         self.send(outcome.closing)
         if not crash:
+            self.too_late += outcome.too_late
             self.states.get(topic, {}).update(outcome.state)
             self.read[topic, partition] = start + len(batch)
 
@@ -195,6 +199,30 @@ def test_what_is_delivered_again_after_a_crash_changes_nothing(seed: int) -> Non
     stream.load(paid, said)
     stream.run(crashes=0.2)
     assert stream.rows() == told(folded(paid, said))
+
+
+@pytest.mark.parametrize("crashes", [0.0, 0.2])
+def test_transactions_are_known_to_verdicts_for_so_long_and_then_forgotten(crashes: float) -> None:
+    days = 150
+    paid, said = scene(3, days=days, known_within=100)
+    stream = Stream(random.Random(3))
+    stream.load(paid, said)
+    stream.run(crashes=crashes)
+    assert stream.rows() == told(folded(paid, said))
+    assert stream.too_late > 0
+    kept = [at.key[1:] for at, stored in stream.states[TOPIC].items() if at.key[:1] == b"i" and len(stored) > HEADER_BYTES]
+    oldest = START + timedelta(days=days) - timedelta(milliseconds=INDEXED_MS) - timedelta(days=14)
+    young = {key64(tx.id).to_bytes(8, "little") for tx in paid if tx.occurred_at > oldest}
+    assert 0 < len(kept) < len(paid) / 1.5
+    assert set(kept) <= young
+    assert {key64(tx.id).to_bytes(8, "little") for tx in paid[-50:]} <= set(kept)
+
+
+def test_a_board_of_before_there_were_days_is_read() -> None:
+    board = Board(clocks={1: 5}, closed_ms=7)
+    older = board.to_bytes().replace(b',"days":{}', b"")
+    assert b"days" not in older
+    assert Board.from_bytes(older) == board
 
 
 def test_only_so_long_is_an_hour_waited_for_and_then_the_flag_says_what_was_not_assessed() -> None:
