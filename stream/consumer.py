@@ -8,7 +8,7 @@ This touches private attributes of faust-streaming and aiokafka, both pinned: se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -55,6 +55,9 @@ class LaneConsumer(driver.Consumer):
         self._rewind_due = False
         self._settled = False
         """Input may be taken: partitions are assigned, their state is restored, and their positions are the committed ones."""
+        self._sought: set[TP] = set()
+        """Changelog partitions whose positions the recovery under way has set; what comes of others is of the one before."""
+        self._seeks = 0
         self._resumed = asyncio.Event()
 
     def _new_consumer_thread(self) -> FetchThread:
@@ -90,6 +93,7 @@ class LaneConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish the batches in hand (bounded), commit them, then let go."""
         self._settled = False
+        self._sought.clear()
         self.stop_flow()
         await self._finish_in_hand(self.app.conf.broker_rebalance_timeout * 0.5)
         if revoked and not self.should_stop:
@@ -102,14 +106,23 @@ class LaneConsumer(driver.Consumer):
         # Faust forgets that the recovery before this one ended only every 5 seconds. Two rebalances in a shorter time, and
         # the second would be over at once, with partitions that start from nothing.
         self._settled = False
+        self._sought.clear()
         self._recovery.signal_recovery_end.clear()
         await super().on_partitions_assigned(assigned, generation_id)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek changelogs, which Faust asks for when a recovery begins. What was fetched of them before is void: taken, it would
+        hide what lies between the position sought and itself."""
+        await super().seek_wait(partitions)
+        self._seeks += 1
+        self._sought.update(partitions)
 
     async def perform_seek(self) -> None:
         """Seek to the committed offsets, which Faust asks for when it holds that a rebalance and its recovery are over."""
         if self.restores and self._recovery.need_recovery():
             # It is mistaken: the end of a recovery may be signalled while the changelogs' ends are still being asked for.
             log.warning("state.incomplete", left=sum(self._recovery.active_remaining().values()))
+            self._sought.clear()
             self._recovery.signal_recovery_end.clear()
             self._recovery.signal_recovery_start.set()
             # Faust cancels this as soon as it sees the signal, and recovers once more.
@@ -199,13 +212,13 @@ class LaneConsumer(driver.Consumer):
             self._resumed.clear()
             await self.wait_for_stopped(self._resumed.wait(), timeout=PAUSED_POLL_S)
             return
-        epoch = self.epoch
+        epoch, seeks = self.epoch, self._seeks
         poll_s = PAUSED_POLL_S if self._buffered_partitions else IDLE_POLL_S
         fetched, active = await self._wait_next_records(poll_s)
         if not fetched or self.should_stop:
             await asyncio.sleep(0)
             return
-        if epoch != self.epoch or not self.flow_active:
+        if epoch != self.epoch or seeks != self._seeks or not self.flow_active:
             self._rewind_due = True
             return
         for place, records in fetched.items():
@@ -215,7 +228,8 @@ class LaneConsumer(driver.Consumer):
             elif tp.topic in self.lanes:
                 self._put(tp, records)
             elif tp.topic in self.restores:
-                self.restores[tp.topic](tp, records)
+                if tp in self._sought:
+                    self.restores[tp.topic](tp, records)
                 await asyncio.sleep(0)
             else:
                 await self._deliver_slowly(tp, records, epoch)

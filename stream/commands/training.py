@@ -66,13 +66,14 @@ def train_text(
     labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,profanity",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
-    run: Annotated[Path | None, typer.Option(help="A finished run to make the bundle of, instead of training.", show_default=False)] = None,
+    run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
     """Fine-tune the text model, quantize and calibrate it, hold it to the gate, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate."""
     _prepare(data)
     from models.train import text, text_bundle, text_data, text_gate
     from models.train.checkpoint import as_run, is_checkpoint
+    from models.train.text_average import average
     from models.train.text_config import TextConfig
     from models.train.text_measure import Words
     from models.train.text_sources import HEADS
@@ -81,7 +82,8 @@ def train_text(
     if unknown := [label for label in wanted if label not in HEADS]:
         raise UsageError(f"--labels {unknown[0]!r}: known: {', '.join(HEADS)}")
     from_checkpoint = start is not None and is_checkpoint(start)
-    for folder in (None if from_checkpoint else start, run):
+    runs = run or []
+    for folder in (None if from_checkpoint else start, *runs):
         if folder is not None and (lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]):
             raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
     with _plain():
@@ -89,11 +91,13 @@ def train_text(
         table = text_data.load(data, chosen)
         if start is not None and from_checkpoint:
             start = as_run(start, out / "start", outputs=HEADS)
-        if run is None:
-            run = out / "run"
-            text.fit(table, run, chosen, resume=resume, start=start)
+        source = runs[0] if len(runs) == 1 else out / "run"
+        if len(runs) > 1:
+            average(runs, source)
+        elif not runs:
+            text.fit(table, source, chosen, resume=resume, start=start)
         candidate = text_bundle.write(
-            run, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
+            source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )
         text_gate.check(candidate, candidate / text_bundle.FLOAT32, table)
         text_bundle.adopt(candidate, out)

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("pandas")
 
+from models.errors import ModelError
 from models.train import text_templates
 from models.train.text_augment import WORD_DISGUISES, disguise, swap_identities
 from models.train.text_config import ConfigError, TextConfig
@@ -172,3 +173,24 @@ def test_no_test_text_is_ever_trained_on(data_dir: Path) -> None:
     for name in ("edos", "sms_spam"):
         frame = pd.read_parquet(data_dir / "moderation" / f"{name}.parquet")
         assert all(key(normalise(text)) in banned for text in frame.text[frame.split == "test"].head(200))
+
+
+def test_the_mean_of_runs_is_a_run_of_the_same_shape(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from models.train.text_average import average
+
+    for name, value in (("one", 0.0), ("two", 3.0)):
+        (tmp_path / name).mkdir()
+        torch.save({"weight": torch.full((2,), value), "count": torch.tensor(7)}, tmp_path / name / "weights.pt")
+        (tmp_path / name / "tokenizer.json").write_text("{}")
+        (tmp_path / name / "kept.npy").write_bytes(b"")
+        (tmp_path / name / "config.json").write_text(json.dumps({"seed": name, "layers": [0]}))
+    one, two = tmp_path / "one", tmp_path / "two"
+    out = average([one, two, two], tmp_path / "mean")
+    mean = torch.load(out / "weights.pt", weights_only=True)
+    assert mean["weight"].tolist() == [2.0, 2.0]
+    assert mean["count"] == 7
+    assert [leg["seed"] for leg in json.loads((out / "config.json").read_text())["averaged"]] == ["one", "two", "two"]
+    (two / "tokenizer.json").write_text('{"other": 1}')
+    with pytest.raises(ModelError, match="its words are not those"):
+        average([one, two], tmp_path / "mean")

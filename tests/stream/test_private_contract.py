@@ -55,6 +55,7 @@ def test_instance_attributes_are_set_where_they_were() -> None:
         assert f"self.{name}" in source, name
     assert "signal_recovery_end" in inspect.getsource(Recovery)
     assert "signal_recovery_start in wait_result.done" in inspect.getsource(Recovery._wait)
+    assert "consumer.seek_wait" in inspect.getsource(Recovery._seek_offsets)
     assert rocksdb.Store.offset_key == b"__faust\0offset__"
 
 
