@@ -16,7 +16,7 @@ from models.errors import BundleError
 from models.history import DAY_MS, HOUR_MS, History
 from models.terminal import Terminal
 from models.terminal_features import TERMINAL_FEATURES
-from models.view import MONTH_MS, NAN, WEEK_MS, View
+from models.view import NAN, WEEK_MS, View
 
 Feature = Callable[[View], float]
 
@@ -220,17 +220,6 @@ def card_new_land(view: View) -> float:
     return 0.0 if land in lands else 1.0
 
 
-# What is known of the card's frauds
-
-
-def card_known_frauds_30d(view: View) -> float:
-    """Transactions of the card that became known as fraud in the 30 days before (at most 8); NaN without a history."""
-    if view.history is None:
-        return NAN
-    at = view.entry.at_ms
-    return float(sum([at - MONTH_MS < known.known_ms <= at for known in view.history.frauds]))
-
-
 FEATURES: dict[str, Feature] = {
     feature.__name__: feature
     for feature in (
@@ -240,7 +229,7 @@ FEATURES: dict[str, Feature] = {
         card_amount_over_median, card_amount_over_max, card_amount_rank, card_running_mean, card_amount_z,
         card_amount_over_running, card_days_since_high, card_days_since_first_high, card_highs, card_high_7d, card_high_14d,
         card_max_over_median_14d, card_places, card_new_place, card_lands, card_new_land,
-        card_known_frauds_30d, *TERMINAL_FEATURES,
+        *TERMINAL_FEATURES,
     )
 }
 """Every feature by name."""

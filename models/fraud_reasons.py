@@ -29,7 +29,6 @@ REASON_CODES: dict[str, str] = {
     "recent_high_amounts": "The card made several unusually high payments lately.",
     "new_country": "A country where the card was not used before.",
     "new_place": "A terminal, merchant or payee that the card did not use before.",
-    "known_fraud_card": "Earlier transactions of the card became known as fraud.",
     "known_fraud_place": "Transactions at this terminal (merchant, payee) became known as fraud.",
     "unusual_hour": "At night (UTC).",
 }
@@ -90,9 +89,6 @@ def _places(features: Mapping[str, float]) -> list[_Found]:
         several = "s" if frauds > 1 else ""
         text = f"{frauds:.0f} known fraud{several} at this terminal in 30 days{share}"
         found.append(_Found(1.0 + frauds, "known_fraud_place", text))
-    known = features.get("card_known_frauds_30d", 0.0)
-    if known >= 1:
-        found.append(_Found(1.5 + known, "known_fraud_card", f"{known:.0f} of the card's transactions became known as fraud in 30 days"))
     if features.get("card_new_land", 0.0) == 1.0:
         found.append(_Found(1.2, "new_country", "a country where the card was not used before"))
     if features.get("card_new_place", 0.0) == 1.0:

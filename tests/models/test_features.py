@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.entry import Entry, key16
 from models.errors import BundleError
 from models.features import FEATURES, vector
-from models.history import DAY_MS, EMPTY, HOUR_MS, KEPT, History, KnownFraud
+from models.history import DAY_MS, EMPTY, HOUR_MS, KEPT, History
 from models.terminal import Terminal
 from models.view import DELAY_MS, View
 
@@ -83,7 +83,6 @@ EXPECTED: dict[str, float] = {
     "card_new_place": float("nan"),
     "card_lands": float("nan"),
     "card_new_land": float("nan"),
-    "card_known_frauds_30d": 0,
     "terminal_count_1d": 1,
     "terminal_count_7d": 2,
     "terminal_count_30d": 7,
@@ -211,12 +210,6 @@ def test_an_amount_whose_oddity_is_not_known_leaves_no_trace() -> None:
     assert isnan(FEATURES["terminal_streak_odd"](view))
     assert FEATURES["terminal_plain_frauds"](view) == 0
     assert FEATURES["terminal_streak"](view) == 1
-
-
-def test_known_frauds_of_a_card_count_from_when_they_became_known() -> None:
-    history = CARD.judge(KnownFraud(NOW - DAY_MS, NOW - 8 * DAY_MS, 3), fraud=True)
-    assert FEATURES["card_known_frauds_30d"](View(history, at())) == 1
-    assert FEATURES["card_known_frauds_30d"](View(history, at(at_ms=NOW - 2 * DAY_MS))) == 0
 
 
 def test_an_unknown_feature_fails_at_load_and_names_the_known() -> None:

@@ -145,7 +145,6 @@ CASES: dict[str, dict[str, float]] = {
     "recent_high_amounts": {"card_high_7d": 3.0},
     "new_country": {"card_new_land": 1.0},
     "new_place": {"card_new_place": 1.0},
-    "known_fraud_card": {"card_known_frauds_30d": 1.0},
     "known_fraud_place": {"terminal_frauds_30d": 2.0, "terminal_risk_30d": 0.5},
     "unusual_hour": {"hour_of_day": 3.0},
 }
