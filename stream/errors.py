@@ -4,6 +4,7 @@ StreamError           one line for people; exit code 1
 ├── UsageError        wrong use: an unknown setting, a missing file; exit code 2
 ├── BrokerError       the broker cannot be reached or refuses
 │   └── NoBrokerError nothing answers at its address
+├── ClientGaveUpError the Kafka client of a running worker has failed for good; a worker begins anew
 └── StateError        the local copy of the state cannot be read or written; the batch is tried again
 """
 
@@ -31,6 +32,10 @@ class NoBrokerError(BrokerError):
 
     def __init__(self, address: str | None) -> None:
         super().__init__(f"no Kafka broker answers at {address}: is it running, and is the address right?")
+
+
+class ClientGaveUpError(StreamError):
+    """The Kafka client of a running worker has failed, or has stopped fetching. What was not committed is delivered again."""
 
 
 class StateError(StreamError):

@@ -20,7 +20,7 @@ from schemas.policy import Policy
 from schemas.topics import BY_NAME
 from stream import collector, load, topics
 from stream.app import TERMINALS, Registration, build_app
-from stream.errors import StreamError, UsageError
+from stream.errors import ClientGaveUpError, UsageError
 from stream.names import Names
 from stream.publisher import Publisher, producing
 from stream.settings import Settings
@@ -165,10 +165,10 @@ async def serve(
         # committed is delivered again.
         return
     if stalled.done() and not stalled.cancelled():
-        raise StreamError("there are records to read, but the Kafka client has stopped fetching; start the worker again, nothing is lost")
+        raise ClientGaveUpError("there are records to read, but the Kafka client has stopped fetching; start the worker again, nothing is lost")
     if app.crashed or (starting.done() and not starting.cancelled() and starting.exception() is not None):
         reason = app.crash_reason or (starting.exception() if starting.done() and not starting.cancelled() else None)
-        raise StreamError(f"the Kafka client gave up ({type(reason).__name__}: {reason}); start the worker again, nothing is lost")
+        raise ClientGaveUpError(f"the Kafka client gave up ({type(reason).__name__}: {reason}); start the worker again, nothing is lost")
 
 
 def _lags(settings: Settings) -> dict[str, int]:

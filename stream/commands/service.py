@@ -97,6 +97,8 @@ def worker(
     """Run the stream worker: judges what comes in until it is told to stop."""
     # Told so while it still loads, or waits for the broker, it has nothing to finish: that is a clean stop, too.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    from stream.again import begin_anew
+    from stream.errors import ClientGaveUpError
     from stream.worker import run
 
     resolved = settings_for(
@@ -108,7 +110,10 @@ def worker(
         asyncio.run(join(resolved, replay, on_ready=lambda address: typer.echo(f"ready {address}")))
         return
     names = [name.strip() for name in agents.split(",") if name.strip()]
-    asyncio.run(run(resolved, names, on_ready=lambda address: typer.echo(f"ready {address}")))
+    try:
+        asyncio.run(run(resolved, names, on_ready=lambda address: typer.echo(f"ready {address}")))
+    except ClientGaveUpError as error:
+        begin_anew(resolved, str(error))
 
 
 def demo(

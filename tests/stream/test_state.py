@@ -23,7 +23,7 @@ from stream.state import StateTable
 
 
 def _value(offset: int) -> bytes:
-    return pack(Applied(1_000 + offset, offset), b"")
+    return pack(Applied(1_000 + offset, offset), b"past")
 
 
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
