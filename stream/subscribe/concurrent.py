@@ -36,7 +36,7 @@ ALIVE_S = 10.0
 QUICK = 32
 """So many flags may go out before the clock is looked at."""
 SPAN = 10
-"""So many times the limit of held flags may lie between the first that is not done and the last handed out."""
+"""So many times the limit of held flags may lie between what is committed and the last handed out: half of it, and a commit is due."""
 Given = TypeVar("Given")
 
 
@@ -100,6 +100,8 @@ class AsyncReader:
         def room() -> bool:
             return not self._handing_over and progress.open < limit and progress.span < SPAN * limit
 
+        if progress.reached >= SPAN // 2 * limit:
+            await self._commit()
         return await self._next(progress.hold, room)
 
     def _always(self) -> bool:
@@ -232,9 +234,11 @@ class AsyncReader:
     async def _commit(self) -> None:
         self._committed_s = time.monotonic()
         due = self._progress.due()
-        if self._plan.group is None or not due:
-            return
-        await self._send_commit(due)
+        if self._plan.group is None:
+            # Nobody is told, and nothing comes again.
+            self._progress.committed(due)
+        elif due:
+            await self._send_commit(due)
 
     async def _send_commit(self, due: dict[int, int]) -> None:
         try:

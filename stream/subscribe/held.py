@@ -10,18 +10,23 @@ from schemas.flag import Flag
 
 
 class Ledger:
-    """A partition's offsets from the first that is not done. `open` are handed out and not done; `span` are all that would come
-    again if the process died now."""
+    """A partition's offsets from `first`, which is to be handed out. `open` are handed out and not done."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
         self.open = 0
+        self._committed = self._reached = first
         self._order: deque[int] = deque()
         self._done: set[int] = set()
 
     @property
     def span(self) -> int:
-        """Offsets remembered."""
-        return len(self._order)
+        """All that would come again if the process died now."""
+        return len(self._order) + self.due
+
+    @property
+    def due(self) -> int:
+        """Offsets that are reached and not committed."""
+        return self._reached - self._committed
 
     def begin(self, offset: int) -> None:
         """`offset`, above all before it, is handed out."""
@@ -42,8 +47,12 @@ class Ledger:
         while self._order and self._order[0] in self._done:
             first = self._order.popleft()
             self._done.remove(first)
-            reached = first + 1
+            reached = self._reached = first + 1
         return reached
+
+    def committed(self, offset: int) -> None:
+        """The broker has it that all before `offset` is done."""
+        self._committed = offset
 
 
 class Held:

@@ -87,8 +87,13 @@ class Progress:
 
     @property
     def span(self) -> int:
-        """Records from the first held one that is not done, over all partitions."""
+        """Records that would come again if the process died now, over all partitions, where flags are held."""
         return sum(ledger.span for ledger in self._ledgers.values())
+
+    @property
+    def reached(self) -> int:
+        """Those of `span` that a commit would spare."""
+        return sum(ledger.due for ledger in self._ledgers.values())
 
     def put(self, records: Iterable[Any]) -> None:
         """Queue fetched records, in order for each partition."""
@@ -114,7 +119,7 @@ class Progress:
         record, flag = found
         ledger = self._ledgers.get(record.partition)
         if ledger is None:
-            ledger = self._ledgers[record.partition] = Ledger()
+            ledger = self._ledgers[record.partition] = Ledger(record.offset)
         ledger.begin(record.offset)
         at = Position(self._topic, record.partition, record.offset)
         return Held(flag, RawRecord(at, record.key, record.value, record.timestamp, tuple(record.headers)), ledger, self._finish)
@@ -206,6 +211,8 @@ class Progress:
     def committed(self, offsets: dict[int, int]) -> None:
         """`offsets` are committed; what was reached since stays due."""
         for partition, offset in offsets.items():
+            if partition in self._ledgers:
+                self._ledgers[partition].committed(offset)
             if self._uncommitted.get(partition) == offset:
                 del self._uncommitted[partition]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from models.errors import ModelError
-from models.features import FEATURES, vector
+from models.features import vector
 from models.ledger import Ledger
 from schemas.policy import LabelRule, Policy
 from schemas.transaction import Transaction
@@ -83,8 +83,8 @@ def verdict(event: str, *, hours: float, outcome: str = "fraud", **more: Any) ->
 
 
 def test_a_verdict_takes_effect_at_its_own_time(tmp_path: Path) -> None:
-    model = Told(next(name for name in FEATURES if "fraud" in name and name.startswith("card")))
-    rows = [transaction(number, hours=24 * number) for number in range(10)]
+    model = Told("terminal_frauds_30d")
+    rows = [transaction(number, hours=24 * number, terminal_id="p") for number in range(10)]
     without, _ = answers(tmp_path, model, rows)
     with_one, tally = answers(tmp_path, model, rows, [verdict("t1", hours=24 * 5 - 1)])
     changed = [line["id"] for line, other in zip(with_one, without, strict=True) if line != other]

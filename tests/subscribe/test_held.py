@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import KafkaConsumer, TopicPartition
 
 from stream.errors import UsageError
 from stream.subscribe import Held, Subscription, concurrent
@@ -21,7 +22,8 @@ from .conftest import Open, Publish
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.randoms(use_true_random=False))
 def test_nothing_is_reached_past_what_is_open(wanted: list[bool], chance: random.Random) -> None:
-    ledger = Ledger()
+    ledger = Ledger(0)
+    committed = 0
     undone: list[int] = []
     reached = 0
     for offset, hand_out in enumerate(wanted):
@@ -33,11 +35,14 @@ def test_nothing_is_reached_past_what_is_open(wanted: list[bool], chance: random
         if undone and chance.random() < 0.5:
             reached = ledger.finish(undone.pop(chance.randrange(len(undone)))) or reached
         assert reached == min(undone, default=offset + 1)
+        if chance.random() < 0.2:
+            committed = reached
+            ledger.committed(committed)
         assert ledger.open == len(undone)
-        assert ledger.span == offset + 1 - reached
+        assert (ledger.span, ledger.due) == (offset + 1 - committed, reached - committed)
     for offset in undone:
         reached = ledger.finish(offset) or reached
-    assert (reached, ledger.open, ledger.span) == (len(wanted), 0, 0)
+    assert (reached, ledger.open, ledger.due) == (len(wanted), 0, len(wanted) - committed)
 
 
 async def take(held: AsyncIterator[Held], count: int) -> list[Held]:
@@ -53,6 +58,23 @@ async def test_an_offset_is_committed_when_all_before_it_are_done(open_one: Open
         assert first[0].raw.value is not None
     async with open_one(group="g") as again:
         assert [one.flag.id async for one in done(again)] == ["flag-2", "flag-3", "flag-4", "flag-5"]
+
+
+@pytest.mark.parametrize("group", ["g", None])
+async def test_what_may_come_again_is_bounded_however_fast_flags_are_done(
+    group: str | None, open_one: Open, publish: Publish, broker: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concurrent, "COMMIT_INTERVAL_S", 1e9)
+    publish(*(make_flag(number) for number in range(300)))
+    async with open_one(group=group) as flags:
+        held = flags.held(limit=2)
+        for _ in range(300):
+            (await asyncio.wait_for(anext(held), 20)).done()
+        if group is not None:
+            reader = KafkaConsumer(bootstrap_servers=broker, group_id=f"{prefix}{group}", enable_auto_commit=False)
+            committed = sum(reader.committed(TopicPartition(f"{prefix}flags", partition)) or 0 for partition in range(2))
+            reader.close()
+            assert 300 - 2 * concurrent.SPAN <= committed <= 300
 
 
 async def done(flags: Subscription) -> AsyncIterator[Held]:
