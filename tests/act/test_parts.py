@@ -191,7 +191,7 @@ def courier(sink: Stub, letters: Letters, *, remembered: int = 100, **options: A
 def held(number: int, done: Counter[str], *, age_s: float = 0.0, **changed: Any) -> Held:
     flag = make_flag(number, **changed)
     raw = RawRecord(Position("flags", 0, number), None, encode(flag), int((time.time() - age_s) * 1000))
-    return Held(flag, raw, Ledger(), lambda one: done.update([one.flag.id]))
+    return Held(flag, raw, Ledger(raw.at.offset), lambda one: done.update([one.flag.id]))
 
 
 async def settled(done: Counter[str], count: int) -> None:
