@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -15,6 +16,8 @@ from stream.errors import UsageError
 
 STANDARD_INPUT = Path("-")
 PARQUET_BATCH = 1_000
+HEAD_LINES = 10
+"""So many lines of a CSV file are looked at for what no text has, before any of it is used."""
 TABLES = frozenset({".csv", ".parquet", ".pq"})
 
 
@@ -80,8 +83,11 @@ def parsed(number: int, raw: bytes) -> Row:
 def _csv(path: Path) -> Iterator[Row]:
     csv.field_size_limit(16 * 1024 * 1024)
     with opened(path) as file:
-        lines = (line.decode("utf-8-sig" if number == 0 else "utf-8", "replace") for number, line in enumerate(file))
         try:
+            head = list(islice(file, HEAD_LINES))
+            if any(b"\0" in line for line in head):
+                raise csv.Error("it is binary")
+            lines = (line.decode("utf-8-sig" if number == 0 else "utf-8", "replace") for number, line in enumerate(chain(head, file)))
             for number, fields in enumerate(csv.DictReader(lines), start=1):
                 yield Row(number, None, {name: value for name, value in fields.items() if name and value not in (None, "")})
         except csv.Error as error:

@@ -2,7 +2,7 @@
 
 All tokens of a batch stand in one [T, H] matrix; only attention gathers them into [B, S]. Each product with a trained matrix
 quantises its input with a constant scale, calibrated on training texts, so that the result for a text does not depend on the
-texts beside it; the product itself is onnxruntime's `MatMulIntegerToFloat` with a scale per column.
+texts beside it, to the last bit; the product itself is onnxruntime's `MatMulIntegerToFloat` with a scale per column.
 
 Inputs: input_ids [T] and position_ids [T] (int32), idx [B, S] (int64: row of each token of each text, 0 where there is none), inv [T]
 (int64: place of each row in the flattened [B·S]), mask [B, S] (int32), cls [B] (int64: row of each first token). Output: logits [B, L]."""
@@ -184,7 +184,10 @@ def _first_token_attention(
     q = graph.node("MatMul", [q, graph.half(f"{name}_key", fold)], f"{name}_probe")
     q = graph.node("Reshape", [q, graph.constant("probe_shape", np.array([-1, heads, hidden], np.int64))], f"{name}_probes")
     tokens = graph.node("Gather", [x, "idx"], f"{name}_tokens", axis=0)
-    scores = graph.node("MatMul", [q, graph.node("Transpose", [tokens], f"{name}_turned", perm=[0, 2, 1])], f"{name}_scores")
+    # The tokens stand on the left: onnxruntime chooses the order of a product's sums by the width of its right side, which would
+    # otherwise be the longest text of the batch.
+    products = graph.node("MatMul", [tokens, graph.node("Transpose", [q], f"{name}_turned", perm=[0, 2, 1])], f"{name}_products")
+    scores = graph.node("Transpose", [products], f"{name}_scores", perm=[0, 2, 1])
     shown = graph.node("Cast", ["mask"], f"{name}_shown", to=TensorProto.FLOAT)
     hidden_by = graph.node("Sub", [shown, graph.constant("one", np.array(1, np.float32))], f"{name}_hidden")
     penalty = graph.node("Mul", [hidden_by, graph.constant("far", np.array(10_000, np.float32))], f"{name}_penalty")

@@ -127,6 +127,8 @@ def score(
         say(summary)
     else:
         typer.echo(f"{done.lines:,} judged in {done.seconds:.1f} s ({rate:,.0f}/s), {done.errors:,} with an error", err=True)
+    if done.errors and done.errors == done.lines:
+        raise typer.Exit(1)
 
 
 def _show(line: Line) -> None:

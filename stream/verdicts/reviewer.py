@@ -17,7 +17,7 @@ from schemas.flag import Flag
 from schemas.verdict import Verdict, VerdictOutcome
 from stream import settings
 from stream.clients import kafka_python_options
-from stream.errors import BrokerError, UsageError
+from stream.errors import BrokerError, NoBrokerError, UsageError
 from stream.names import Names
 from stream.publisher import Publisher, new_producer
 from stream.verdicts.say import Subject, verdict_record, verdicts_on
@@ -73,17 +73,23 @@ class Reviewer:
             raise UsageError("this reviewer is used with asyncio; make another one to block")
         try:
             if self._blocking is None:
-                self._blocking = KafkaProducer(
-                    **kafka_python_options(self._settings), acks="all", bootstrap_timeout_ms=int(self._timeout_s * 1000),
-                    max_block_ms=int(self._timeout_s * 1000), delivery_timeout_ms=int(self._timeout_s * 1000),
-                    request_timeout_ms=int(self._timeout_s * 900), linger_ms=0, allow_auto_create_topics=False,
-                )  # fmt: skip
+                self._blocking = self._connected()
             records = [verdict_record(verdict, self._topic) for verdict in verdicts]
             sent = [self._blocking.send(one.topic, one.value, key=one.key, headers=list(one.headers)) for one in records]
             for future in sent:
                 future.get(timeout=self._timeout_s)
         except (BlockingKafkaError, OSError) as error:
             raise self._failed(error) from error
+
+    def _connected(self) -> KafkaProducer:
+        try:
+            return KafkaProducer(
+                **kafka_python_options(self._settings), acks="all", bootstrap_timeout_ms=int(self._timeout_s * 1000),
+                max_block_ms=int(self._timeout_s * 1000), delivery_timeout_ms=int(self._timeout_s * 1000),
+                request_timeout_ms=int(self._timeout_s * 900), linger_ms=0, allow_auto_create_topics=False,
+            )  # fmt: skip
+        except (BlockingKafkaError, OSError) as error:
+            raise NoBrokerError(self._settings.broker) from error
 
     async def apublish(self, verdicts: Sequence[Verdict]) -> None:
         """`publish` for asyncio."""
@@ -96,8 +102,10 @@ class Reviewer:
                         producer = new_producer(self._settings)
                         try:
                             await producer.start()
-                        except BaseException:
+                        except BaseException as error:
                             await producer.stop()
+                            if isinstance(error, KafkaError | OSError):
+                                raise NoBrokerError(self._settings.broker) from error
                             raise
                         self._async = producer
                 await Publisher(self._async).send(verdict_record(verdict, self._topic) for verdict in verdicts)
