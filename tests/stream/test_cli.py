@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,3 +190,27 @@ def taken_port(error: str) -> str:
     found = re.search(r":(\d+)", error)
     assert found is not None, error
     return found.group(1)
+
+
+def test_an_interrupt_while_the_program_still_starts_leaves_no_traceback() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "stream", "score", "hello"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(0.25)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert (process.returncode in {130, -signal.SIGINT}, error) == (True, "")
+
+
+def test_a_file_without_one_readable_row_is_a_failure(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("nope\n[]\n")
+    code, _, error = run("score", "--input", str(file))
+    assert (code, error.count("\n")) == (1, 1)
+    file.write_text('nope\n{"id": "1", "text": "hello"}\n')
+    assert run("score", "--input", str(file))[0] == 0
+
+
+def test_a_binary_file_by_the_name_of_a_table_is_one_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "picture.csv"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00")
+    code, _, error = run("score", "--input", str(file))
+    assert (code, error) == (2, f"flagstream: {file}: no CSV: it is binary\n")
