@@ -23,9 +23,10 @@ from transformers import BertForSequenceClassification
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import TextConfig
-from models.train.text_data import TextTable, balance, load
+from models.train.text_data import HEAD_SHARES, TextTable, balance, load
 from models.train.text_network import built, forward, logits, pad, student
 from models.train.text_sources import HEADS
+from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,9 @@ def train(data: Path, out: Path, *, config: Path | None = None, resume: bool = F
     return fit(load(data, settings), out, settings, resume=resume)
 
 
-def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None) -> Path:
-    """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over."""
+def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None, teacher: Path | None = None) -> Path:
+    """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teacher` one, as a rule of
+    more layers, whose opinions are learned beside what the data sets say."""
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -85,6 +87,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         torch.set_rng_state(state["random"])
         done = state["step"]
     weights = balance(table, rows)
+    taught = None if teacher is None else opinions(teacher, [table.texts[row] for row in rows], max_tokens=config.max_tokens)
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -98,10 +101,9 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         inputs, mask = pad(tokens)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = forward(model, inputs, mask).float()
-        losses = torch.nn.functional.binary_cross_entropy_with_logits(
-            outputs, torch.from_numpy(table.targets[rows[batch]]), reduction="none"
-        )
-        loss = (losses * torch.from_numpy(weights[batch])).sum() / (len(batch) * len(HEADS))
+        loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
+        if taught is not None:
+            loss = (1 - config.distilled) * loss + config.distilled * _loss(outputs, taught[batch], HEAD_SHARES)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -130,6 +132,11 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     figures = _report(model, table, tokenizer, total, limit=0)
     (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
     return out / "weights.pt"
+
+
+def _loss(outputs: torch.Tensor, targets: NDArray[np.float32], weights: NDArray[np.float32]) -> torch.Tensor:
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(outputs, torch.from_numpy(targets), reduction="none")
+    return (losses * torch.from_numpy(weights)).sum() / outputs.numel()
 
 
 def _batches(

@@ -37,6 +37,8 @@ class TextConfig:
     """Fillings of each wording of our own."""
     template_share: float = 0.12
     """Share of all drawn texts that are fillings of our own wordings."""
+    distilled: float = 0.5
+    """What a teacher's opinion counts in the loss, if there is one; the data sets' own count the rest."""
     threads: int = 2
     checkpoint_every: int = 500
     """Optimiser steps between checkpoints."""

@@ -207,20 +207,22 @@ def _arrays(cells: list[Mapping[str, Cell]] | list[Cells]) -> tuple[NDArray[np.f
     return targets, weights
 
 
+HEAD_SHARES = np.array([{"toxic": 0.5, "hate": 1.3, "harassment": 1.2, "sexual": 0.6}.get(head, 0.8) for head in HEADS], np.float32)
+"""What each head counts in the loss."""
+
+
 def balance(table: TextTable, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Weights of `rows` for the loss, [rows, heads]: in each head positives weigh at least a third of the negatives (raised no
-    more than tenfold), and every head has the same total but the inner one, which has half."""
+    more than tenfold), and the heads' totals are to each other as `HEAD_SHARES`."""
     weights = table.weights[rows] * table.shares[rows, None]
     scaled = table.weights[rows].copy()
     positive = table.targets[rows] > 0.5
-    for column, head in enumerate(HEADS):
+    for column in range(len(HEADS)):
         yes, no = (float(weights[mask[:, column], column].sum()) for mask in (positive, ~positive))
         if yes == 0 or no == 0:
             continue
         lift = min(10.0, max(1.0, no / 3 / yes))
         scaled[positive[:, column], column] *= lift
         total = yes * lift + no
-        scaled[:, column] *= (
-            float(table.shares[rows].sum()) / total * {"toxic": 0.5, "hate": 1.3, "harassment": 1.2, "sexual": 0.6}.get(head, 0.8)
-        )
+        scaled[:, column] *= float(table.shares[rows].sum()) / total * HEAD_SHARES[column]
     return scaled

@@ -25,7 +25,8 @@ against negatives of the subgroup (low: harmless mentions are flagged); BNSP, po
 _PARETO = """What is known of other nets. Speed is that of the net alone, relative to the shipped form; quality is compared only where a
 net was trained."""
 _AGAIN = """`flagstream train text --data DIR --out NEW` fine-tunes, quantizes, calibrates and holds the bundle to its gate; with `--run RUN` it
-makes the bundle of a finished run. `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
+makes the bundle of a finished run,
+and with `--teacher RUN` it also learns what a larger run says of each text (`layers = [0, 1, 2, 3, 4, 5]` under `[text]` in a `--config` makes one). `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
 _PEERS = {"tfidf_lr": "TF-IDF + LR", "alt_profanity_check": "alt-profanity-check", "before": "the bundle before"}
 
 

