@@ -7,9 +7,10 @@ import logging
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads: spinning ones starve the machine
 
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from tokenizers import Tokenizer
+from torch.optim.swa_utils import AveragedModel
 from transformers import BertForSequenceClassification
 
 from models.normalise import normalise
@@ -71,6 +73,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         model = student(kept, config.layers, len(HEADS))
     if start is not None:
         model.load_state_dict(torch.load(start / "weights.pt", weights_only=True))
+    mean = AveragedModel(model, avg_fn=_moving(config.averaged)) if config.averaged else None
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
     drawn = float(table.shares[rows].sum())
     total = int(min(drawn, config.limit or drawn) * config.epochs / config.batch)
@@ -85,6 +88,8 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
+        if mean is not None:
+            mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
     taught = None if teacher is None else opinions(teacher, [table.texts[row] for row in rows], max_tokens=config.max_tokens)
@@ -109,6 +114,8 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         schedule.step()
+        if mean is not None:
+            mean.update_parameters(model)
         seen += len(batch)
         running = 0.98 * running + 0.02 * loss.item() if running else loss.item()
         if (step + 1) % 50 == 0:
@@ -118,6 +125,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             torch.save(
                 {
                     "model": model.state_dict(),
+                    "mean": None if mean is None else mean.state_dict(),
                     "optimiser": optimiser.state_dict(),
                     "schedule": schedule.state_dict(),
                     "step": step + 1,
@@ -127,11 +135,22 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             )
             partial.replace(checkpoint)
         if (step + 1) % (config.checkpoint_every * 3) == 0:
-            _report(model, table, tokenizer, step + 1, limit=2500)
+            _report(model if mean is None else cast("BertForSequenceClassification", mean.module), table, tokenizer, step + 1, limit=2500)
+    if mean is not None:
+        model.load_state_dict(mean.module.state_dict())
     torch.save(model.state_dict(), out / "weights.pt")
     figures = _report(model, table, tokenizer, total, limit=0)
     (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
     return out / "weights.pt"
+
+
+def _moving(kept: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
+    """An exponential moving mean, over fewer steps while there are few (Polyak and Juditsky 1992; the ramp as in Tarvainen and Valpola 2017)."""
+
+    def averaged(mean: torch.Tensor, value: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
+        return mean.lerp(value, 1 - min(kept, (1 + int(steps)) / (10 + int(steps))))
+
+    return averaged
 
 
 def _loss(outputs: torch.Tensor, targets: NDArray[np.float32], weights: NDArray[np.float32]) -> torch.Tensor:

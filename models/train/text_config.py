@@ -37,8 +37,12 @@ class TextConfig:
     """Fillings of each wording of our own."""
     template_share: float = 0.12
     """Share of all drawn texts that are fillings of our own wordings."""
+    written_share: float = 0.15
+    """Share of all drawn texts that were written for this project, with all of their labels."""
     distilled: float = 0.5
     """What a teacher's opinion counts in the loss, if there is one; the data sets' own count the rest."""
+    averaged: float = 0.999
+    """What is kept of the mean of the weights at each step; the mean is the result. 0: the last step's weights are."""
     threads: int = 2
     checkpoint_every: int = 500
     """Optimiser steps between checkpoints."""

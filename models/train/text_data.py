@@ -15,16 +15,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.normalise import normalise
+from models.train.text_annotations import annotated, digest
 from models.train.text_config import TextConfig
 from models.train.text_families import Split
 from models.train.text_lexicon import CALL, EXPLICIT, PROMOTES, SEXUAL, STRONG, SUICIDAL, SWEARS, VIOLENT
 from models.train.text_sources import HEADS, SOURCES, Cell, Cells, Row, TextSource
 from models.train.text_templates import sentences
+from models.train.text_written import written
 
 log = logging.getLogger(__name__)
 MAX_CHARS = 1_500
 """Characters of a text that training looks at; more than its tokens ever need."""
 
+_FIRM = 0.6
+"""From this weight on a cell is an annotator's word, and no rule's."""
+_SETTLED_SHARE = 2.0
+"""How often a text whose every harm is decided is drawn, beside the others of its set."""
 _KEY = re.compile(r"[^a-z0-9]+")
 
 
@@ -76,8 +82,8 @@ def weak_cells(text: str, source: TextSource, cells: Cells) -> Cells:
             weak["threat"] = Cell(target=0.0, weight=0.25)
     if "self_harm" not in cells and not SUICIDAL.search(text):
         weak["self_harm"] = Cell(target=0.0, weight=0.1)
-    if "spam" not in cells and not PROMOTES.search(text):
-        weak["spam"] = Cell(target=0.0, weight=0.1)
+    if not PROMOTES.search(text):
+        weak |= {head: Cell(target=0.0, weight=0.1) for head in ("spam", "scam") if head not in cells}
     if "spam" in cells and cells["spam"].target == 0 and not SWEARS.search(text) and not SEXUAL.search(text):
         weak |= {head: Cell(target=0.0, weight=0.2) for head in ("hate", "harassment", "toxic")}
     return weak
@@ -138,7 +144,7 @@ def held_out(data: Path) -> set[str]:
 def load(data: Path, config: TextConfig) -> TextTable:
     """Train and valid texts of every source that may train, and the templates. A text met twice is one text whose cells are joined;
     where two sources contradict each other the cell is unknown. A text in two splits counts as valid."""
-    banned = held_out(data)
+    banned, ours = held_out(data), annotated()
     texts: list[str] = []
     meta: list[tuple[str, str, float]] = []
     cells: list[Cells] = []
@@ -165,16 +171,26 @@ def load(data: Path, config: TextConfig) -> TextTable:
             meta.append((source.name, row["split"], source.share))
             kept += 1
         log.info("text.source %s: %d of %d texts kept", source.name, kept, len(frame))
+    for name, at in seen.items():
+        if (said := ours.get(digest(name))) is not None and meta[at][0] not in _BOUND:
+            cells[at], meta[at] = _settled(cells[at], said), (*meta[at][:2], meta[at][2] * _SETTLED_SHARE)
     drawn = sum(share for _, split, share in meta if split == "train")
-    own = drawn * config.template_share / (1 - config.template_share)
+    own = 1 - config.template_share - config.written_share
     counts: tuple[tuple[Split, int], ...] = (("train", config.templates), ("valid", 8))
     for split, count in counts:
         filled = list(sentences(split=split, per_template=count, seed=config.seed))
-        each = own / sum(sentence.share for sentence in filled)
+        each = drawn * config.template_share / own / sum(sentence.share for sentence in filled)
         for sentence in filled:
             texts.append(normalise(sentence.text))
             cells.append({head: Cell(target=float(value)) for head, value in sentence.family.decides.items()})
             meta.append((f"templates/{sentence.family.name}", split, each * sentence.share))
+        mine = [one for one in written() if one.split == split and key(normalise(one.text)) not in banned]
+        for one in mine:
+            variants = one.filled(3 if split == "train" else 1, seed=config.seed)
+            for text in variants:
+                texts.append(normalise(text))
+                cells.append(one.cells)
+                meta.append((f"written/{one.topic}", split, drawn * config.written_share / own / len(mine) / len(variants)))
     targets, weights = _arrays(cells)
     return TextTable(
         texts=texts,
@@ -184,6 +200,15 @@ def load(data: Path, config: TextConfig) -> TextTable:
         weights=weights,
         shares=np.array([m[2] for m in meta], np.float32),
     )
+
+
+_BOUND = frozenset(source.name for source in SOURCES if source.use == "self_harm only")
+"""Sets that may say something of one head alone."""
+
+
+def _settled(mine: Cells, said: Cells) -> Cells:
+    """The cells of a text whose data set decides some, and an annotator of our own who looked at all: the data set's word stands."""
+    return said | {head: cell for head, cell in mine.items() if cell.weight >= _FIRM}
 
 
 def _join(one: Cells, other: Cells) -> Cells:

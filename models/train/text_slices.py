@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from models.train.text_data import _by_words
 from models.train.text_sources import SOURCES
+from models.train.text_written import written
+from schemas.labels import MESSAGE_LABELS
 
+OWN = "written"
+"""The texts that were written for this project; those for testing by another hand than those that were trained on."""
 ABUSIVE: tuple[str, ...] = ("harassment", "hate", "threat", "profanity")
 Truth = Callable[[pd.DataFrame], "pd.Series[float]"]
 """1 for positive, 0 for negative, NaN where the row says nothing."""
@@ -119,15 +123,27 @@ def _specs() -> Iterator[SliceSpec]:
         yield SliceSpec(source=source, label="spam", name="spam", truth=_is("spam"))
     for source in ("suicidal_intention_tweets", "suicide_watch", "sdcnl"):
         yield SliceSpec(source=source, label="self_harm", name="self-harm", truth=_is("self_harm"))
+    for label in MESSAGE_LABELS:
+        yield SliceSpec(source=OWN, label=label, name=label, truth=_is(label))
 
 
 SLICES: tuple[SliceSpec, ...] = tuple(_specs())
 
 
+def _own() -> pd.DataFrame:
+    """What was written for this project, with a column a label; NaN where annotators would differ."""
+    rows = [
+        {"text": one.filled(1, seed=1)[0], "split": one.split}
+        | {label: one.cells[label].target if label in one.cells else np.nan for label in MESSAGE_LABELS}
+        for one in written()
+    ]
+    return pd.DataFrame(rows, columns=["text", "split", *MESSAGE_LABELS])
+
+
 def read(data: Path, spec: SliceSpec, *, split: str = "test", limit: int = 0) -> Slice:
     """The rows of `spec` in `split`, at most `limit` of them (0: all) drawn with a fixed seed."""
-    frame = pd.read_parquet(data / "moderation" / f"{spec.source}.parquet")
-    seen = next(source for source in SOURCES if source.name == spec.source).use != "evaluate"
+    frame = _own() if spec.source == OWN else pd.read_parquet(data / "moderation" / f"{spec.source}.parquet")
+    seen = spec.source == OWN or next(source for source in SOURCES if source.name == spec.source).use != "evaluate"
     if spec.source == "madlibs":
         frame = frame[frame.text.map(_by_words) == split]
     elif not (spec.whole and split == "test"):

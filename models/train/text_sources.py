@@ -13,7 +13,7 @@ from typing import Any, Literal
 Row = dict[str, Any]
 Use = Literal["train", "self_harm only", "evaluate"]
 
-HEADS: tuple[str, ...] = ("harassment", "hate", "threat", "sexual", "self_harm", "spam", "profanity", "toxic")
+HEADS: tuple[str, ...] = ("harassment", "hate", "threat", "sexual", "self_harm", "spam", "scam", "profanity", "toxic")
 """The columns that are trained, in order; the last is not a label."""
 
 

@@ -42,8 +42,13 @@ def sentences(*, split: Split, per_template: int, seed: int) -> Iterator[Sentenc
                 yield Sentence(text=text, family=family, wording=wording, share=len(texts) ** -0.5)
 
 
+def fill(wording: str, rng: random.Random) -> str:
+    """The wording with a word in each of its slots. Raises `KeyError` for an unknown slot."""
+    return _SLOT.sub(lambda match: _article(match.group(1) or "", rng.choice(_WORDS[match.group(2)])), wording)
+
+
 def _fill(wording: str, split: Split, rng: random.Random) -> str:
-    text = _SLOT.sub(lambda match: _article(match.group(1) or "", rng.choice(_WORDS[match.group(2)])), wording)
+    text = fill(wording, rng)
     style = rng.random()
     if style < 0.3:
         text = text[0].upper() + text[1:]

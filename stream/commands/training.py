@@ -65,7 +65,7 @@ def train_text(
     config: Config = None,
     labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,profanity",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
-    start: Annotated[Path | None, typer.Option(help="A run, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
+    start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[Path | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
@@ -78,13 +78,16 @@ def train_text(
     from models.train.text_config import TextConfig
     from models.train.text_measure import Words
     from models.train.text_sources import HEADS
+    from models.train.text_unpack import as_run as unpacked
+    from models.train.text_unpack import is_bundle
 
     wanted = [label.strip() for label in labels.split(",") if label.strip()]
     if unknown := [label for label in wanted if label not in HEADS]:
         raise UsageError(f"--labels {unknown[0]!r}: known: {', '.join(HEADS)}")
-    from_checkpoint = start is not None and is_checkpoint(start)
+    from_bundle = start is not None and is_bundle(start)
+    from_checkpoint = start is not None and not from_bundle and is_checkpoint(start)
     runs = run or []
-    for folder in (None if from_checkpoint else start, teacher, *runs):
+    for folder in (None if from_bundle or from_checkpoint else start, teacher, *runs):
         if folder is not None and (lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]):
             raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
     with _plain():
@@ -92,6 +95,8 @@ def train_text(
         table = text_data.load(data, chosen)
         if start is not None and from_checkpoint:
             start = as_run(start, out / "start", outputs=HEADS)
+        elif start is not None and from_bundle:
+            start = unpacked(start, out / "start")
         source = runs[0] if len(runs) == 1 else out / "run"
         if len(runs) > 1:
             average(runs, source)
