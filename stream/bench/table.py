@@ -40,7 +40,7 @@ MEANING: dict[str, str] = {
     "bare_events_per_s": "the same agent without a stream",
     "efficiency_stream": "share of that",
     "duplicates": "flags that came again",
-    "missing": "flags that never came",
+    "missing": "flags that never came (of `act`: neither delivered nor a dead letter)",
     "unexpected": "flags that nothing caused",
     "rss_mb": "most memory of the worker in MB",
     "backlog": "records that waited when it started",
@@ -65,6 +65,13 @@ MEANING: dict[str, str] = {
     "raw_aiokafka_cpu_us_per_flag": "CPU of that in µs a flag",
     "ratio_raw_flags": "times as many (median of the rounds)",
     "ratio_raw_cpu": "its CPU over ours (median of the rounds)",
+    # act
+    "delay_ms": "what an endpoint takes to answer",
+    "well_flags_per_s": "flags a second to the endpoint that is well, beside one that fails three times in ten and one that hangs",
+    "alone_flags_per_s": "flags a second to the same endpoint alone",
+    "ratio_alone": "times as many (median of the rounds)",
+    "twice": "flags acted on twice by an endpoint that honours the key, or accounted for twice",
+    "out_of_order": "flags acted on after a later one of their entity",
     # scale
     "cores": "cores that the run could use",
     "efficiency_cpu": "CPU of an event with one worker over that with two",

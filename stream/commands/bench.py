@@ -127,3 +127,17 @@ def subscribe(
     from stream.bench.subscribe import run_subscribe
 
     _show(run_subscribe(flags=flags, rounds=rounds, broker=settings_for(broker=broker).broker), as_json=as_json)
+
+
+@bench_app.command("act")
+def act(
+    flags: Annotated[int, typer.Option(help="How many flags.", min=1)] = 2_000,
+    rounds: Annotated[int, typer.Option(help="Turns that each contender takes.", min=1)] = 1,
+    delay_ms: Annotated[float, typer.Option(help="What an endpoint takes to answer.", min=0)] = 50.0,
+    broker: Broker = None,
+    as_json: Json = False,
+) -> None:
+    """Flags through `act` to three endpoints of which one fails and one hangs, each accounted for, beside the good one alone."""
+    from stream.bench.act import run_act
+
+    _show(run_act(flags=flags, rounds=rounds, delay_s=delay_ms / 1000, broker=settings_for(broker=broker).broker), as_json=as_json)
