@@ -15,9 +15,10 @@ from stream.act.rules import AnySink, CommandRules, FileRules, KafkaRules, Slack
 from stream.act.sink import Sink
 from stream.act.slack import Slack
 from stream.act.webhook import Webhook
+from stream.settings import Settings
 
 
-def sink_of(rules: AnySink, environment: Environment, producer: AIOKafkaProducer) -> Sink:
+def sink_of(rules: AnySink, environment: Environment, settings: Settings, producer: AIOKafkaProducer) -> Sink:
     """The sink, not opened yet. Raises `UsageError` for a variable that is not set or cannot be used."""
     match rules:
         case WebhookRules():
@@ -30,7 +31,7 @@ def sink_of(rules: AnySink, environment: Environment, producer: AIOKafkaProducer
         case SlackRules():
             return Slack(_endpoint(rules, environment))
         case KafkaRules():
-            return KafkaTopic(producer, rules.topic, timeout_s=rules.timeout_s)
+            return KafkaTopic(settings, producer, rules.topic, timeout_s=rules.timeout_s)
         case CommandRules():
             return Command(rules.command, environment=environment.passed((*PASSED, *rules.environment)), timeout_s=rules.timeout_s)
         case FileRules():

@@ -50,14 +50,15 @@ async def run(settings: Settings, rules: Rules, *, only: Collection[str] = (), o
         letters = Letters(Delivery(Publisher(producer), Names(settings.prefix)), stale=stopping.is_set)
         posts = [
             Post(
-                settings, name, rules.sinks[name], route=rules.route(name), sink=sink_of(rules.sinks[name], environment, producer),
+                settings, name, rules.sinks[name], route=rules.route(name), sink=sink_of(rules.sinks[name], environment, settings, producer),
                 gate=gate_of(rules.sinks[name]), letters=letters,
             )
             for name in chosen
         ]  # fmt: skip
-        await asyncio.to_thread(_prepare, settings, rules, chosen)
+        # A sink that cannot be opened must not have begun.
         for post in posts:
             await stack.enter_async_context(post.opened())
+        await asyncio.to_thread(_prepare, settings, rules, chosen)
         await _serve(settings, posts, stopping, on_ready)
 
 

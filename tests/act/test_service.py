@@ -243,3 +243,19 @@ def test_kill_9_in_the_middle_loses_nothing_and_the_key_tells_what_came_twice(st
     assert set(one.taken) == ids(count)
     assert sum(one.taken.values()) <= count + kills * 500, "ten times what is held may come again after a crash"
     assert one.in_order
+
+
+def test_a_topic_that_is_not_there_is_one_line_and_neither_is_made_nor_has_the_sink_begun(stage: Stage) -> None:
+    process = stage.start(f'[sinks.cases]\ntype = "kafka"\ntopic = "{stage.prefix}typo"\n' + everything_to("cases"), wait=False)
+    assert process.wait(60) == 1
+    told = [line for line in stage.log().splitlines() if line.startswith("flagstream: ")]
+    assert told == [f"flagstream: topic {stage.prefix}typo is not there: create it, the rules name it"]
+    admin = KafkaAdminClient(bootstrap_servers=stage.broker)
+    assert f"{stage.prefix}typo" not in admin.list_topics()
+    admin.close()
+    # What it is corrected to begins as the file says then.
+    stage.publish(make_flag(1))
+    lines = stage.folder / "flags.jsonl"
+    stage.start(f'[sinks.cases]\ntype = "file"\npath = "{lines}"\nstart = "earliest"\n' + everything_to("cases"))
+    until(lambda: stage.uncommitted("cases") == 0)
+    assert [json.loads(line)["id"] for line in lines.read_text().splitlines()] == ["flag-1"]
