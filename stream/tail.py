@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO
 
@@ -26,6 +27,7 @@ from stream.subscribe.plan import POLL_S
 from stream.tail_lines import line_of
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+EVERYTHING = Filter()
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -48,33 +50,32 @@ def tail(
     settings: Settings,
     topic: str = "flags",
     *,
-    labels: Collection[str] | None = None,
-    decisions: Collection[str] | None = None,
+    wanted: Filter = EVERYTHING,
     since: str | None = None,
     limit: int | None = None,
     as_json: bool = False,
     follow: bool = True,
     out: TextIO | None = None,
 ) -> int:
-    """Print the records of `topic` of the table that come from now on, or since `since`, and return how many were printed: after
-    `limit` of them, on Ctrl-C, when the reader of a pipe is gone or, without `follow`, at the end of what was there. What
-    cannot be read is named on standard error. Raises `UsageError`, and `BrokerError` when the broker or the topic is not there."""
+    """Print the records of `topic` of the table that come from now on, or since `since` (flags: those that are `wanted`), and return how
+    many were printed: after `limit` of them, on Ctrl-C, when the reader of a pipe is gone or, without `follow`, at the end of what was
+    there. What cannot be read is named on standard error. Raises `UsageError`, and `BrokerError` when the broker or the topic is not there."""
     if topic not in BY_NAME:
         raise UsageError(f"unknown topic {topic!r}; known: {', '.join(BY_NAME)}")
     if limit is not None and limit < 1:
         raise UsageError("--max must be at least 1")
-    wanted = None
-    if labels or decisions:
-        if BY_NAME[topic].payload is not Flag:
-            raise UsageError("--label and --decision go with flags only")
-        wanted = Filter.of(labels=labels or None, decisions=decisions or None)
+    if wanted != EVERYTHING and BY_NAME[topic].payload is not Flag:
+        raise UsageError(f"{topic} carries no flags: --label, --decision and the other conditions go with flags only")
     start = "latest" if since is None else since_of(since, now=datetime.now(UTC))
     printer = _Printer(out or sys.stdout, topic, as_json=as_json)
     try:
         for read in records(settings, BY_NAME[topic], start=start if follow or since is not None else "earliest", follow=follow):
-            if isinstance(read, Malformed):
+            if read is None:
+                if printer.unheard:
+                    break
+            elif isinstance(read, Malformed):
                 printer.unreadable(read)
-            elif wanted is None or (isinstance(read.body, Flag) and wanted.accepts(read.body)):
+            elif not isinstance(read.body, Flag) or wanted.accepts(read.body):
                 printer.record(read)
             if printer.printed == limit:
                 break
@@ -85,8 +86,9 @@ def tail(
     return printer.printed
 
 
-def records(settings: Settings, topic: Topic, *, start: str | datetime, follow: bool) -> Iterator[Record[Any] | Malformed]:
-    """The records of all partitions of `topic`, those fetched together in the order of their times. Raises `BrokerError`."""
+def records(settings: Settings, topic: Topic, *, start: str | datetime, follow: bool) -> Iterator[Record[Any] | Malformed | None]:
+    """The records of all partitions of `topic`, those fetched together in the order of their times; None where none came for a moment.
+    Raises `BrokerError`."""
     wire = Names(settings.prefix).wire(topic.name)
     consumer = connect(settings, group_id=None)
     try:
@@ -99,6 +101,8 @@ def records(settings: Settings, topic: Topic, *, start: str | datetime, follow: 
         ends = {} if follow else consumer.end_offsets(tps)
         while follow or any(consumer.position(tp) < end for tp, end in ends.items()):
             fetched = consumer.poll(timeout_ms=int(POLL_S * 1000))
+            if not fetched:
+                yield None
             for record in sorted((record for many in fetched.values() for record in many), key=lambda record: record.timestamp):
                 at = Position(topic.name, record.partition, record.offset)
                 yield decode(topic.payload, RawRecord(at, record.key, record.value, record.timestamp))
@@ -117,6 +121,16 @@ class _Printer:
         self._topic = topic
         self._json = as_json
         self._console = Console(file=out, highlight=False, soft_wrap=True)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nobody reads the output any more. Writing would tell, but there may be nothing to write for long."""
+        try:
+            watch = select.poll()
+            watch.register(self._out.fileno(), 0)
+        except (OSError, ValueError):
+            return False
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in watch.poll(0))
 
     def record(self, read: Record[Contract]) -> None:
         """One line."""

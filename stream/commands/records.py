@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.labels import KINDS
+from schemas.labels import KINDS, SEVERITIES
 from stream.commands.options import Broker, Json, Models, PolicyFile, Prefix, one_of, say, settings_for
 from stream.errors import UsageError
 
@@ -66,6 +66,11 @@ def tail(
     topic: Annotated[str, typer.Argument(help="flags, dead-letters, messages …")] = "flags",
     label: Annotated[list[str] | None, typer.Option(help="Only flags with this label.", show_default=False)] = None,
     decision: Annotated[list[str] | None, typer.Option(help="Only flags with this decision.", show_default=False)] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Only flags of this kind: message or transaction.", show_default=False)] = None,
+    min_severity: Annotated[str | None, typer.Option(help="Only flags with a label this severe or more.", show_default=False)] = None,
+    min_score: Annotated[float | None, typer.Option(help="Only flags with a label this probable or more.", show_default=False)] = None,
+    entity: Annotated[list[str] | None, typer.Option(help="Only flags of this user, card or account.", show_default=False)] = None,
+    tenant: Annotated[list[str] | None, typer.Option(help="Only flags of this tenant.", show_default=False)] = None,
     since: Annotated[str | None, typer.Option(help="From this time on, or from so long ago (10m, 2h, 1d).", show_default=False)] = None,
     limit: Annotated[int | None, typer.Option("--max", help="End after so many.", show_default=False)] = None,
     follow: Annotated[bool, typer.Option(help="Wait for more; else end with what is there.")] = True,
@@ -73,13 +78,17 @@ def tail(
     prefix: Prefix = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON document a line.")] = False,
 ) -> None:
-    """Show records as they come: an alert consumer in the terminal."""
+    """Show records as they come: an alert consumer in the terminal.
+
+    Options that choose flags may be repeated where several words make sense; one label must satisfy all that is said of labels."""
+    from stream.subscribe.filters import Filter
     from stream.tail import tail as run
 
-    run(
-        settings_for(broker=broker, prefix=prefix), topic, labels=label, decisions=decision, since=since, limit=limit, as_json=as_json,
-        follow=follow,
-    )
+    wanted = Filter.of(
+        labels=label or None, decisions=decision or None, kinds=kind or None, entities=entity or None, tenants=tenant or None,
+        min_severity=None if min_severity is None else one_of("--min-severity", min_severity, SEVERITIES), min_score=min_score,
+    )  # fmt: skip
+    run(settings_for(broker=broker, prefix=prefix), topic, wanted=wanted, since=since, limit=limit, as_json=as_json, follow=follow)
 
 
 def score(

@@ -25,8 +25,10 @@ from schemas.message import Message
 from schemas.topics import BY_NAME
 from stream.errors import BrokerError, UsageError
 from stream.settings import Settings, load
+from stream.subscribe.filters import Filter
 from stream.tail import since_of, tail
 from stream.tail_lines import line_of, printable
+from tests.conftest import Run
 from tests.flags import make_flag
 
 from .conftest import Publish
@@ -77,7 +79,7 @@ def test_labels_and_decisions_select(settings: Settings, publish: Publish) -> No
     scam = LabelScore(name="scam", score=0.9, threshold=0.5, severity="high")
     publish(make_flag(1), make_flag(2, labels=(scam,)), make_flag(3, labels=(scam,), decision="block"))
     out = io.StringIO()
-    assert tail(settings, labels=["scam"], decisions=["block"], follow=False, as_json=True, out=out) == 1
+    assert tail(settings, wanted=Filter.of(labels=["scam"], decisions=["block"]), follow=False, as_json=True, out=out) == 1
     assert json.loads(out.getvalue())["id"] == "flag-3"
 
 
@@ -120,8 +122,8 @@ def test_what_cannot_be_read_is_named_beside_the_output(settings: Settings, publ
     [
         ({"topic": "letters"}, UsageError, "unknown topic"),
         ({"limit": 0}, UsageError, "--max"),
-        ({"labels": ["rudeness"]}, UsageError, "unknown label 'rudeness'"),
-        ({"topic": "messages", "labels": ["spam"]}, UsageError, "flags only"),
+        ({"topic": "messages", "wanted": Filter.of(labels=["spam"])}, UsageError, "flags only"),
+        ({"topic": "verdicts", "wanted": Filter.of(tenants=["a"])}, UsageError, "flags only"),
         ({"topic": "verdicts"}, BrokerError, "verdicts is not there"),
     ],
 )
@@ -172,6 +174,51 @@ def test_a_closed_pipe_ends_it_quietly(settings: Settings, publish: Publish) -> 
 
 def recorded(body: object, topic: str = "flags") -> Record[Any]:
     return Record(RawRecord(Position(topic, 0, 0), None, None, 0), body)
+
+
+def test_a_closed_pipe_is_noticed_where_nothing_comes_any_more(settings: Settings, publish: Publish) -> None:
+    publish(make_flag(1))
+    process = started(settings)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(20) == 0
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert errors.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--kind", "transaction"], {"flag-1"}), (["--min-severity", "high"], {"flag-2"}), (["--min-score", "0.95"], {"flag-3"}),
+        (["--entity", "user-1", "--entity", "user-3"], {"flag-1", "flag-3"}), (["--tenant", "a"], {"flag-4"}),
+        (["--label", "scam", "--min-score", "0.95"], set()), (["--decision", "block"], {"flag-4"}),
+    ],
+)  # fmt: skip
+def test_every_condition_can_be_given_in_the_terminal(
+    settings: Settings, publish: Publish, run: Run, options: list[str], found: set[str]
+) -> None:
+    publish(
+        make_flag(0), make_flag(1, kind="transaction"), make_flag(2, labels=(LabelScore(name="scam", score=0.9, threshold=0.5, severity="high"),)),
+        make_flag(3, labels=(LabelScore(name="hate", score=0.96, threshold=0.5, severity="low"),)), make_flag(4, tenant="a", decision="block"),
+    )  # fmt: skip
+    arguments = ["tail", "--since", "1h", "--no-follow", "--json", "--broker", settings.broker or "", "--prefix", settings.prefix]
+    code, out, error = run(*arguments, *options)
+    assert (code, error) == (0, "")
+    assert {Flag.model_validate_json(line).id for line in out.splitlines()} == found
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--label", "rudeness"], "unknown label 'rudeness'"), (["--kind", "letter"], "unknown kind"), (["--min-severity", "grave"], "--min-severity"),
+        (["--min-score", "2"], "probability"), (["messages", "--entity", "user-1"], "flags only"),
+    ],
+)  # fmt: skip
+def test_a_condition_that_no_flag_can_meet_is_one_clear_line(run: Run, options: list[str], words: str) -> None:
+    code, out, error = run("tail", "--broker", "127.0.0.1:1", *options)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert words in error
 
 
 @given(st.text(), st.text(), st.integers(40, 200))
