@@ -15,7 +15,7 @@ import pytest
 
 from schemas.codec import Position, RawRecord, encode
 from schemas.dead_letter import Response
-from schemas.flag import Flag, Reason
+from schemas.flag import Flag, LabelScore, Reason
 from stream.act.answer import Again, Answer, Delivered, Refused
 from stream.act.backoff import pauses
 from stream.act.breaker import Breaker
@@ -143,11 +143,18 @@ def test_an_id_that_could_not_stand_in_a_header_is_digested(hostile: str) -> Non
 
 
 def test_a_line_for_people_draws_no_link_and_calls_nobody() -> None:
-    flag = make_flag(entity="<@U1>\x1b[31m", reasons=(Reason(code="c", text="a & <http://x|y>\nz"),))
+    flag = make_flag(entity="<@U1> `@here`\x1b[31m", reasons=(Reason(code="c", text="a & <http://x|y>\n@channel z"),))
     text = text_of(flag)
-    assert "&lt;@U1&gt;" in text
-    assert "a &amp; &lt;http://x|y&gt; z" in text
+    # As code, in which no word is a name or an address, and out of which it cannot break.
+    assert "of `&lt;@U1&gt; '@here'[31m`: " in text
+    assert "a &amp; &lt;http:\u200b//x|y&gt; @\u200bchannel z" in text
     assert not set("<>\n\x1b") & set(text)
+
+
+def test_a_line_for_people_is_short_whatever_a_flag_holds() -> None:
+    labels = tuple(LabelScore(name="x" * 256, score=0.9, threshold=0.8, severity="low") for _ in range(20))
+    flag = make_flag(entity="u" * 256, labels=labels, reasons=(Reason(code="c", text="y" * 100_000),))
+    assert len(text_of(flag)) < 2_000, "Discord takes no more"
 
 
 # Couriers

@@ -162,7 +162,7 @@ def test_a_command_a_file_a_topic_and_slack_get_it_too(stage: Stage, receiver: R
     cases = stage.read(f"{stage.prefix}cases")
     assert sorted(Flag.model_validate_json(one.value).id for one in cases) == ["flag-0", "flag-1", "flag-2"]
     assert cases[0].key == b"<!channel> *x*"
-    assert json.loads(slack.bodies[0])["text"].startswith("*review* spam 0.90 (low) · message of &lt;!channel&gt; *x*")
+    assert json.loads(slack.bodies[0])["text"].startswith("*review* spam 0.90 (low) · message of `&lt;!channel&gt; *x*`")
     assert "very-secret" not in stage.log()
     assert slack.url not in stage.log()
 
