@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +59,9 @@ def admin(settings: Settings) -> Iterator[KafkaAdminClient]:
         client.close()
 
 
-def create(settings: Settings, *, replication: int = BROKER_DEFAULT) -> list[str]:
-    """Create what is missing of the table of topics; the names of those made. Raises `BrokerError`."""
+def create(settings: Settings, *, replication: int = BROKER_DEFAULT, only: Collection[str] | None = None) -> list[str]:
+    """Create what is missing of the table of topics, or of `only` those by their names in it; the names of those made. Raises
+    `BrokerError`."""
     names = Names(settings.prefix)
     wanted = {
         names.wire(topic.name): {
@@ -72,6 +73,7 @@ def create(settings: Settings, *, replication: int = BROKER_DEFAULT) -> list[str
             },
         }
         for topic in ALL
+        if only is None or topic.name in only
     }
     with admin(settings) as client:
         return _create(client, wanted)

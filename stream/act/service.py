@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 STOP_TIMEOUT_S = 20.0
 """What attempts under way are given when the service is told to stop; then they come again at the next start."""
+USED = (FLAGS, AGAIN, "dead-letters")
+"""Topics of the table that it needs. Where there are ACLs it may know of no others."""
 MEASURE_S = 0.5
 SPARE_THREADS = 8
 
@@ -64,7 +66,7 @@ async def run(settings: Settings, rules: Rules, *, only: Collection[str] = (), o
 
 def _prepare(settings: Settings, rules: Rules, chosen: Collection[str]) -> None:
     """Topics that are missing, and where new sinks begin. What was sent again is wanted from the start."""
-    topics.create(settings)
+    topics.create(settings, only=USED)
     names = Names(settings.prefix)
     positions.prepare(settings, names.wire(FLAGS), {group_of(settings, name): rules.sinks[name].start for name in chosen})
     positions.prepare(settings, names.wire(AGAIN), {group_of(settings, name) + ".again": "earliest" for name in chosen})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,19 +30,24 @@ from kafka.admin import (
 )
 from kafka.errors import TopicAuthorizationFailedError
 
+from agents.isolation import dead_letter
 from deploy.kafka import KafkaMissingError
 from deploy.kafka.cluster import free_ports
 from deploy.kafka.secured import SecuredCluster, running_secured_kafka
+from schemas.base import Contract
+from schemas.codec import Position, RawRecord, encode
 from stream.clients import kafka_python_options
+from stream.processes import running
 from stream.replay.topic import read_all
 from stream.settings import Settings
 from stream.subscribe import subscribe
+from tests.flags import make_flag
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "brokers.md"
 HEADING = "## What each role may do"
-PASSWORDS = {role: f"{role}-pa55" for role in ("worker", "subscriber", "replayer", "sender")}
+PASSWORDS = {role: f"{role}-pa55" for role in ("worker", "subscriber", "replayer", "sender", "actor", "operator")}
 READY_S = 90
 EVENT = '{{"id":"{}","occurred_at":"2026-11-23T10:00:00Z","user_id":"u1","text":"I will find you and kill you, you worthless idiot"}}'
 
@@ -47,7 +55,7 @@ EVENT = '{{"id":"{}","occurred_at":"2026-11-23T10:00:00Z","user_id":"u1","text":
 def _grants() -> list[tuple[str, str, str, str]]:
     """Role, kind of resource, its name, operation, as the page lists them."""
     section = PAGE.read_text().split(HEADING, 1)[1].split("\n## ", 1)[0]
-    rows = re.findall(r"^\| `(\w+)` \| (topic|group) \| `([\w-]+)` \| ([\w, ]+) \|", section, flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (topic|group) \| `([\w.-]+)` \| ([\w, ]+) \|", section, flags=re.MULTILINE)
     return [(role, kind, name, operation) for role, kind, name, operations in rows for operation in operations.split(", ")]
 
 
@@ -134,6 +142,49 @@ def test_each_role_does_its_work_with_the_access_listed(
     assert event in replayed
     told = (tmp_path / "worker.log").read_text()
     assert not any(password in told for password in PASSWORDS.values())
+
+
+def test_flags_reach_an_asyncio_loop_a_terminal_and_a_sink(secured: SecuredCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a worker would publish.
+    _published(secured, "flags", make_flag(1))
+    for name, value in _environment(secured, "subscriber", "SCRAM-SHA-512").items():
+        monkeypatch.setenv(name, value)
+
+    async def arrives() -> bool:
+        async with subscribe(group="payments", start="earliest", idle_timeout_s=30) as flags:
+            async for flag in flags:
+                if flag.id == "flag-1":
+                    return True
+            return False
+
+    assert asyncio.run(arrives())
+    shown = _flagstream("tail", "--since", "1h", "--no-follow", "--json")
+    assert '"id":"flag-1"' in shown.stdout, shown.stderr
+    rules, lines = tmp_path / "actions.toml", tmp_path / "flags.jsonl"
+    rules.write_text(f'[sinks.audit]\ntype = "file"\npath = "{lines}"\nstart = "earliest"\n[[rules]]\nto = ["audit"]\n')
+    environ = {**_environment(secured, "actor", "SCRAM-SHA-512"), "FLAGSTREAM_WEB_PORT": "0"}
+    with running(["act", str(rules)], log=tmp_path / "act.log", environ=environ) as (_, process):
+        deadline_s = time.monotonic() + READY_S
+        while '"id":"flag-1"' not in lines.read_text() and process.poll() is None and time.monotonic() < deadline_s:
+            time.sleep(0.2)
+    assert '"id":"flag-1"' in lines.read_text(), (tmp_path / "act.log").read_text()[-2000:]
+    assert process.returncode == 0
+
+
+def test_dead_letters_are_listed_and_go_back(secured: SecuredCluster) -> None:
+    raw = RawRecord(Position("messages", 0, 4711), None, b"no message", 0)
+    _published(secured, "dead-letters", dead_letter(raw, error_class="Malformed", error_text="made up", at=datetime.now(UTC)))
+    environ = _environment(secured, "operator", "PLAIN")
+    listed = json.loads(_flagstream("dead-letters", "list", "--reason", "made up", "--json", **environ).stdout)
+    assert [letter["offset"] for letter in listed["letters"]] == [4711]
+    sent = _flagstream("dead-letters", "retry", "--reason", "made up", "--json", **environ)
+    assert json.loads(sent.stdout)["retried"] == 1, sent.stderr
+    assert any(record.value == b"no message" for batch in read_all(_settings(secured, "replayer"), "messages") for record in batch)
+
+
+def _published(secured: SecuredCluster, topic: str, body: Contract) -> None:
+    with contextlib.closing(KafkaProducer(bootstrap_servers=secured.cluster.address)) as producer:
+        producer.send(topic, encode(body)).get(timeout=30)
 
 
 @pytest.mark.parametrize(("role", "topic"), [("subscriber", "flags"), ("replayer", "flags"), ("sender", "flags"), ("worker", "messages")])
