@@ -11,6 +11,8 @@ from models.train.text_sources import Cells
 from models.train.text_written import cells
 
 FILE = Path(__file__).parent / "annotations.tsv"
+TEST_FILE = Path(__file__).parent / "annotations-test.tsv"
+"""Of texts that are never trained on: of test splits, and of sets that only evaluate."""
 CODES = {
     "h": "harassment", "g": "hate", "t": "threat", "s": "sexual", "x": "self_harm", "m": "spam", "c": "scam", "p": "profanity",
 }  # fmt: skip

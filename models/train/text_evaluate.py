@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from models.bundle import Bundle
 from models.card import Quality
-from models.metrics import auc, average_precision, best_threshold, bootstrap, macro_f1, recall_at, threshold_at
+from models.metrics import auc, average_precision, best_threshold, bootstrap, macro_f1, recall_at
 from models.text import TextClassifier
 from models.train.text_augment import WORD_DISGUISES
-from models.train.text_data import TextTable
 from models.train.text_families import FAMILIES
 from models.train.text_slices import ABUSIVE, SLICES, Slice, SliceSpec, read
-from models.train.text_sources import HEADS
 from models.train.text_templates import Sentence, sentences
 
 log = logging.getLogger(__name__)
@@ -212,39 +210,3 @@ def hard_cases(bundle: Path, thresholds: Mapping[str, float], *, seed: int = 1) 
         by_wording = pd.Series(right).groupby([sentence.wording for sentence in mine]).mean()
         result[family.name] = float(by_wording.mean()), len(by_wording)
     return result
-
-
-NATURAL: tuple[str, ...] = (
-    "jigsaw",
-    "jigsaw_binary",
-    "sms_spam",
-    "youtube_spam",
-    "convabuse",
-    "edos",
-    "stormfront",
-    "toxic_spans",
-    "dreaddit",
-)
-"""Sets whose harmless texts were written by people for people: the false-positive budget is spent on them."""
-
-
-def default_thresholds(
-    bundle: Path, table: TextTable, *, review: float = 0.01, block: float = 0.001, limit: int = 6000
-) -> dict[str, tuple[float, float]]:
-    """Per label the probabilities from which on at most the shares `review` and `block` of harmless natural validation texts are flagged.
-
-    Rounded up to hundredths; at least .3 for review and .8 for block, since a budget alone would flag improbable texts where a
-    label is rare."""
-    model = TextClassifier.load(Bundle.open(bundle))
-    rows = table.rows("valid")
-    rows = rows[np.isin(table.sources[rows], NATURAL)]
-    rows = np.random.default_rng(0).permutation(rows)[:limit]
-    scores = model.score([table.texts[row] for row in rows])
-    lines: dict[str, tuple[float, float]] = {}
-    for column, label in enumerate(model.labels):
-        cell = HEADS.index(label)
-        harmless = scores[(table.weights[rows, cell] > 0) & (table.targets[rows, cell] <= 0.5), column]
-        first, second = (float(np.ceil(threshold_at(harmless, share) * 100) / 100) for share in (review, block))
-        first = min(max(first, 0.3), 0.95)
-        lines[label] = first, min(max(second, 0.8, first), 0.99)
-    return lines

@@ -17,9 +17,10 @@ from models.train import text_baseline
 from models.train.text_bias import Bias, bias
 from models.train.text_bundle import CardParts
 from models.train.text_data import TextTable
-from models.train.text_evaluate import Peer, classifier, default_thresholds, evaluate, graded, hard_cases, quantisation, robustness
+from models.train.text_evaluate import Peer, classifier, evaluate, graded, hard_cases, quantisation, robustness
 from models.train.text_gate import float32_bundle
 from models.train.text_reliability import Reliability, reliability
+from models.train.text_thresholds import default_thresholds
 
 log = logging.getLogger(__name__)
 _WORDS = Path(__file__).parent / "moderation.toml"

@@ -71,15 +71,15 @@ def pad(ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(tokens), torch.from_numpy(mask)
 
 
-def logits(model: BertForSequenceClassification, ids: Sequence[Sequence[int]], *, batch: int = 128) -> NDArray[np.float32]:
-    """The network's outputs in evaluation mode, [texts, heads], float32."""
+def logits(model: BertForSequenceClassification, ids: Sequence[Sequence[int]], *, batch: int = 128, fast: bool = False) -> NDArray[np.float32]:
+    """The network's outputs in evaluation mode, [texts, heads], float32; `fast`: computed in bfloat16, good to about two digits."""
     model.train(mode=False)
     order = np.argsort([len(text) for text in ids], kind="stable")
     heads = int(model.num_labels)
     out = np.zeros((len(ids), heads), np.float32)
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
         for start in range(0, len(order), batch):
             rows = order[start : start + batch]
             tokens, mask = pad([ids[row] for row in rows])
-            out[rows] = forward(model, tokens, mask).numpy()
+            out[rows] = forward(model, tokens, mask).float().numpy()
     return out

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.train.text_data import _by_words
-from models.train.text_sources import SOURCES
+from models.normalise import normalise
+from models.train.text_annotations import TEST_FILE, annotated, digest
+from models.train.text_data import MAX_CHARS, _by_words, key
+from models.train.text_sources import SOURCES, Cells
 from models.train.text_written import written
 from schemas.labels import MESSAGE_LABELS
 
 OWN = "written"
 """The texts that were written for this project; those for testing by another hand than those that were trained on."""
+_POSTS, _MAIL = "posts, our annotation", "mail and SMS, our annotation"
+"""Test texts of sets that never train, and of the spam sets, annotated by us for every harm."""
 ABUSIVE: tuple[str, ...] = ("harassment", "hate", "threat", "profanity")
 Truth = Callable[[pd.DataFrame], "pd.Series[float]"]
 """1 for positive, 0 for negative, NaN where the row says nothing."""
@@ -125,25 +130,51 @@ def _specs() -> Iterator[SliceSpec]:
         yield SliceSpec(source=source, label="self_harm", name="self-harm", truth=_is("self_harm"))
     for label in MESSAGE_LABELS:
         yield SliceSpec(source=OWN, label=label, name=label, truth=_is(label))
+        for source in (_POSTS, _MAIL):
+            yield SliceSpec(source=source, label=label, name=label, truth=_is(label))
 
 
 SLICES: tuple[SliceSpec, ...] = tuple(_specs())
 
 
-def _own() -> pd.DataFrame:
+def _own(_data: Path) -> pd.DataFrame:
     """What was written for this project, with a column a label; NaN where annotators would differ."""
-    rows = [
-        {"text": one.filled(1, seed=1)[0], "split": one.split}
-        | {label: one.cells[label].target if label in one.cells else np.nan for label in MESSAGE_LABELS}
-        for one in written()
-    ]
+    rows = [{"text": one.filled(1, seed=1)[0], "split": one.split} | _columns(one.cells) for one in written()]
     return pd.DataFrame(rows, columns=["text", "split", *MESSAGE_LABELS])
+
+
+def _annotated(*sets: str) -> Callable[[Path], pd.DataFrame]:
+    """Texts of the sets that are never trained on, with a column a label by our own annotation."""
+
+    @cache
+    def frame(data: Path) -> pd.DataFrame:
+        said, rows = annotated(TEST_FILE), {}
+        for name in sets:
+            for text in pd.read_parquet(data / "moderation" / f"{name}.parquet", columns=["text"]).text:
+                found = digest(key(normalise(text[:MAX_CHARS]).strip()))
+                if found in said:
+                    rows[found] = {"text": text, "split": "test"} | _columns(said[found])
+        return pd.DataFrame(list(rows.values()), columns=["text", "split", *MESSAGE_LABELS])
+
+    return frame
+
+
+def _columns(cells: Cells) -> dict[str, float]:
+    return {label: cells[label].target if label in cells else np.nan for label in MESSAGE_LABELS}
+
+
+_MADE: dict[str, Callable[[Path], pd.DataFrame]] = {
+    OWN: _own,
+    _POSTS: _annotated("founta", "tweeteval_offensive", "insults", "hatexplain_valid"),
+    _MAIL: _annotated("sms_spam", "spamassassin", "enron_spam", "youtube_spam"),
+}
 
 
 def read(data: Path, spec: SliceSpec, *, split: str = "test", limit: int = 0) -> Slice:
     """The rows of `spec` in `split`, at most `limit` of them (0: all) drawn with a fixed seed."""
-    frame = _own() if spec.source == OWN else pd.read_parquet(data / "moderation" / f"{spec.source}.parquet")
-    seen = spec.source == OWN or next(source for source in SOURCES if source.name == spec.source).use != "evaluate"
+    made = _MADE.get(spec.source)
+    frame = pd.read_parquet(data / "moderation" / f"{spec.source}.parquet") if made is None else made(data)
+    seen = spec.source in (OWN, _MAIL) or any(source.name == spec.source and source.use != "evaluate" for source in SOURCES)
     if spec.source == "madlibs":
         frame = frame[frame.text.map(_by_words) == split]
     elif not (spec.whole and split == "test"):

@@ -41,6 +41,6 @@ def opinions(run: Path, texts: Sequence[str], *, max_tokens: int) -> NDArray[np.
     tokenizer.enable_truncation(max_tokens)
     log.info("text.teacher %s reads %d texts", run, len(texts))
     found: NDArray[np.float32] = torch.from_numpy(
-        logits(model, [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))])
+        logits(model, [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))], fast=True)
     ).sigmoid().numpy()
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import re
@@ -40,20 +39,21 @@ _SLOT = re.compile(r"\{\w+\}")
 
 
 def written(folder: Path = FOLDER) -> Iterator[Written]:
-    """All texts of the folder: one in twelve, by its digest, is for validation; files named `test-…` are for testing alone. Raises `ModelError`."""
+    """All texts of the folder: one block of ten lines in twelve is for validation, since neighbours are often twins with another label; files
+    named `test-…` are for testing alone. Raises `ModelError`."""
     for file in sorted(folder.glob("*.jsonl")):
         for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
             try:
-                yield _read(file.stem, json.loads(line))
+                yield _read(file.stem, number, json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise ModelError(f"{file}:{number}: {error}") from error
 
 
-def _read(topic: str, row: dict[str, object]) -> Written:
+def _read(topic: str, number: int, row: dict[str, object]) -> Written:
     text, labels, unsure = str(row["text"]), row["labels"], row.get("unsure", [])
     if not isinstance(labels, list) or not isinstance(unsure, list) or {*labels, *unsure} - set(HEADS):
         raise ValueError(f"labels and unsure are lists of {', '.join(HEADS)}")
-    return Written(topic=topic, text=text, cells=cells(frozenset(labels), frozenset(unsure)), split=_split(topic, text))
+    return Written(topic=topic, text=text, cells=cells(frozenset(labels), frozenset(unsure)), split=_split(topic, number))
 
 
 def cells(labels: frozenset[str], unsure: frozenset[str]) -> Cells:
@@ -67,7 +67,7 @@ def cells(labels: frozenset[str], unsure: frozenset[str]) -> Cells:
     return found
 
 
-def _split(topic: str, text: str) -> Split:
+def _split(topic: str, number: int) -> Split:
     if topic.startswith("test-"):
         return "test"
-    return "valid" if hashlib.sha256(text.encode()).digest()[0] % 12 == 0 else "train"
+    return "valid" if number // 10 % 12 == 7 else "train"

@@ -39,7 +39,7 @@ def test_slots_are_filled_differently_and_repeatably(tmp_path: Path) -> None:
 
 
 def test_texts_for_testing_are_in_files_of_their_own(tmp_path: Path) -> None:
-    rows = [{"text": f"text {number}", "labels": []} for number in range(60)]
+    rows = [{"text": f"text {number}", "labels": []} for number in range(100)]
     _file(tmp_path, *rows)
     _file(tmp_path, *rows[:3], name="test-topic.jsonl")
     splits = [text.split for text in written(tmp_path)]
