@@ -17,12 +17,15 @@ from itertools import product
 
 from models import respell
 from models.confusables import CONFUSABLES
+from models.memo import Memo
 
 VERSION = 2
 
 Replace = Callable[[re.Match[str]], str]
 Step = Callable[[str], Iterable[tuple[int, int, str]]]
 """What to put in place of [start, end) of a text, in order and apart from each other."""
+Gate = Callable[[str], object]
+"""False of a text that a step leaves alone: a cheap look before a costly one."""
 
 # Letters that a reader sees in a digit or sign inside a word. 2, 6, 8 and 9 stand in too many honest words (b2b, i18n, h8).
 _LEET = str.maketrans("013457@$!|+€", "oieastasiite")
@@ -70,6 +73,8 @@ _OVERLONG = re.compile(r"\w{64}(?=\w)")
 # Gates: each finds what its step cannot do without, and begins with a set of characters, which `re` seeks fast.
 _MAY_BE_APART = re.compile(r"[ .\-_*/|~,][A-Za-z0@$!13][ .\-_*/|~,][A-Za-z0@$!13](?!\w)")
 _MAY_BE_LEET = re.compile(rf"{_LEET_SIGN}(?:(?<=[A-Za-z].){_LEET_SIGN}?[A-Za-z]|(?<=\$)[a-z]|(?<=[a-z]\$)|(?<=@)ss)")
+_THREE = re.compile(r"(.)\1\1", re.DOTALL)
+_FOUR = re.compile(r"(.)\1\1\1", re.DOTALL)
 
 
 @lru_cache(maxsize=8192)
@@ -155,49 +160,66 @@ def _foreign(char: str) -> bool:
     return char > "\u024f" and char.isalpha() and ord(char) not in CONFUSABLES and unicodedata.normalize("NFKC", char) == char
 
 
-def _steps(text: str) -> list[Step]:
-    """The steps for `text`, in their order."""
-    steps: list[Step] = []
-    if not text.isascii():
-        fold = _fold_mixed if any(map(_foreign, set(text))) else _fold
-        steps = [_step(_CHARACTERS, lambda match: _character(match.group())), _step(_MARKS, _unmark), _step(_FOREIGN_WORD, fold)]
-    elif not text.isprintable():
-        steps = [_step(_CHARACTERS, lambda match: _character(match.group()))]
-    return [
-        *steps,
-        _step(_APART, _join),
-        _step(_LEET_WORD, _unleet),
-        _step(_REPEAT, _shorten),
-        respell.edits,
-        _step(_OVERLONG, _break),
-    ]
+def _step(pattern: re.Pattern[str], replace: Replace, needed: Gate = bool) -> Step:
+    return partial(_edits, pattern, replace, needed)
 
 
-def _step(pattern: re.Pattern[str], replace: Replace) -> Step:
-    return partial(_edits, pattern, replace)
-
-
-def _edits(pattern: re.Pattern[str], replace: Replace, text: str) -> Iterator[tuple[int, int, str]]:
-    if _needed(pattern, text):
+def _edits(pattern: re.Pattern[str], replace: Replace, needed: Gate, text: str) -> Iterator[tuple[int, int, str]]:
+    if needed(text):
         for match in pattern.finditer(text):
             if (new := replace(match)) != match.group():
                 yield *match.span(), new
 
 
-def _needed(pattern: re.Pattern[str], text: str) -> bool:
-    """Whether the step of `pattern` could change `text`: a cheap look before a costly one."""
-    if pattern is _APART:
-        return _MAY_BE_APART.search(text) is not None
-    if pattern is _LEET_WORD:
-        return _MAY_BE_LEET.search(text) is not None
-    if pattern is _REPEAT:
-        return _STRETCHED.search(text) is not None
-    return pattern is not _OVERLONG or any(len(word) > 64 for word in text.split())
+def _shortened(text: str) -> Iterator[tuple[int, int, str]]:
+    """The edits of `_shorten`, asked only where something is stretched."""
+    if _THREE.search(text) is None:
+        return
+    stretches = iter([match.end() for match in _STRETCHED.finditer(text)])
+    end = next(stretches, None)
+    for match in _REPEAT.finditer(text) if end else ():
+        while end is not None and end <= match.start():
+            end = next(stretches, None)
+        if end is None:
+            return
+        if end - 4 < match.end() and (new := _shorten(match)) != match.group():
+            yield *match.span(), new
 
 
-def normalise(text: str) -> str:
-    """`text` as the classifier reads it. Total, and linear in the length of the text."""
-    for step in _steps(text):
+def _overlong(text: str) -> bool:
+    return max(map(len, text.split()), default=0) > 64
+
+
+def _plain(chunk: str) -> bool:
+    """Whether no step of spelling changes a part of a text that `chunk` lies in, as long as `_settled` holds of the text."""
+    stretched = _THREE.search(chunk) is not None and _STRETCHED.search(chunk) is not None
+    return not stretched and _MAY_BE_LEET.search(chunk) is None and respell.quiet(chunk)
+
+
+_PLAIN = Memo(_plain)
+
+
+_CONTROLS = (_step(_CHARACTERS, lambda match: _character(match.group())),)
+_FOLDED = (*_CONTROLS, _step(_MARKS, _unmark), _step(_FOREIGN_WORD, _fold))
+_MIXED = (*_FOLDED[:-1], _step(_FOREIGN_WORD, _fold_mixed))
+_SPELLING: tuple[Step, ...] = (
+    _step(_APART, _join, _MAY_BE_APART.search),
+    _step(_LEET_WORD, _unleet, _MAY_BE_LEET.search),
+    _shortened,
+    partial(respell.edits, quiet=_PLAIN.__getitem__),
+    _step(_OVERLONG, _break, _overlong),
+)
+
+
+def _characters(text: str) -> tuple[Step, ...]:
+    """The steps that come before those of spelling."""
+    if text.isascii():
+        return () if text.isprintable() else _CONTROLS
+    return _MIXED if any(map(_foreign, set(text))) else _FOLDED
+
+
+def _changed(text: str, steps: Iterable[Step]) -> str:
+    for step in steps:
         pieces: list[str] = []
         last = 0
         for begin, end, new in step(text):
@@ -206,6 +228,19 @@ def normalise(text: str) -> str:
         if last:
             text = "".join([*pieces, text[last:]])
     return text
+
+
+def _settled(text: str) -> bool:
+    """Whether no step of spelling changes `text`, told from what was found out about its chunks before."""
+    if not all(map(_PLAIN.__getitem__, respell.CHUNK.findall(text))):
+        return False
+    return _MAY_BE_APART.search(text) is None and _FOUR.search(text) is None and not _overlong(text)
+
+
+def normalise(text: str) -> str:
+    """`text` as the classifier reads it. Total, and linear in the length of the text."""
+    text = _changed(text, _characters(text))
+    return text if _settled(text) else _changed(text, _SPELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +260,7 @@ def trace(text: str) -> Normalised:
     """`normalise(text)` with the origin of each character."""
     starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
     current = text
-    for step in _steps(text):
+    for step in (*_characters(text), *_SPELLING):
         pieces: list[str] = []
         new_starts: list[int] = []
         new_ends: list[int] = []

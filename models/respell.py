@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
+from itertools import compress, count
+from operator import not_
 from pathlib import Path
 
 _FILE = Path(__file__).parent / "words.txt"
@@ -46,6 +49,8 @@ _HARMFUL = frozenset(HARMFUL)
 _PLAIN = re.compile(r"[a-z]+")
 _ODD = re.compile(r"[A-Za-z][0-9@$!|+€*#.\-_]+[A-Za-z0-9]|[0-9@$][A-Za-z]|\*\*")
 _TOKEN = re.compile(r"[A-Za-z0-9@$!|+€*#]+")
+CHUNK = re.compile(rf"{_TOKEN.pattern}(?:[.\-_'’]{_TOKEN.pattern})*+")
+"""Tokens with one sign between them: what lies between two chunks is a blank, or parts them."""
 _BESIDE = frozenset("@#/:\\%&=<>'’`")
 """A token beside one of these is part of a name, an address or a contraction."""
 _JOINTS = frozenset(" .-_")
@@ -65,6 +70,8 @@ _BY_KEY = {
     for at, key in enumerate(keys)
 }
 """The keys around each key."""
+_SIDES = frozenset("'’")
+"""Those of `_BESIDE` that stand inside a chunk."""
 _VOWELS = re.compile(r"(?<!^)[aeiou]")
 
 
@@ -110,9 +117,17 @@ def _settled() -> frozenset[str]:
     return frozenset((ranks.keys() - halves) | set(_LETTERS))
 
 
+@cache
+def _ordered() -> tuple[list[str], list[str]]:
+    """The words that may replace another in order of their beginnings, and backwards, in order of their ends."""
+    common = [word for word, rank in _ranks().items() if rank < COMMON]
+    return sorted(common), sorted(word[::-1] for word in common)
+
+
 def _best(words: list[str]) -> str:
     """The one of `words` that is meant, or "": a single one, or one far more frequent than all others."""
-    ranked = sorted((rank, word) for word in set(words) if (rank := _ranks().get(word, COMMON)) < COMMON)
+    ranks = _ranks()
+    ranked = sorted((rank, word) for word in ranks.keys() & set(words) if (rank := ranks[word]) < COMMON)
     if not ranked:
         return ""
     return ranked[0][1] if len(ranked) == 1 or ranked[1][0] >= _CLEAR * (ranked[0][0] + 10) else ""
@@ -160,7 +175,7 @@ def _unmasked(word: str) -> str:
 
 
 @lru_cache(maxsize=16_384)
-def _read(word: str) -> str:
+def _signs_read(word: str) -> str:
     """The frequent word that `word` is with digits and signs read as letters, or ""."""
     body = word.rstrip("!+|")
     if not 3 <= len(body) <= _LONGEST or not any(map(str.isalpha, body)):
@@ -196,14 +211,69 @@ def _joined(one: str, joint: str, other: str) -> str:
     return ""
 
 
-def edits(text: str) -> Iterator[tuple[int, int, str]]:
-    """What to put in place of [start, end) of `text`, in order and apart from each other."""
-    # Most texts end here: two passes at the speed of C.
-    if _settled().issuperset(_PLAIN.findall(text.lower())) and _ODD.search(text) is None:
+def quiet(chunk: str) -> bool:
+    """Whether nothing is done to `chunk`, of `CHUNK`, whatever stands around it."""
+    word = chunk.lower()
+    if word in _settled():
+        return True
+    if chunk.isalpha():
+        return _unjoined(word) and (len(word) > _LONGEST or not _respelt(chunk, word))
+    # What stands around it can only join a token at its edge, or keep it as it is.
+    return all(_alone(chunk, token) for token in _TOKEN.finditer(chunk)) and next(_read(chunk, 0, len(chunk)), None) is None
+
+
+def edits(text: str, *, quiet: Callable[[str], bool] = quiet) -> list[tuple[int, int, str]]:
+    """What to put in place of [start, end) of `text`, in order and apart from each other; `quiet` may remember."""
+    found = [edit for begin, end in _unquiet(text, quiet) for edit in _read(text, begin, end)]
+    # Words of the list alone, and no sign in or beside one: it stays as it is.
+    kept = found and _settled().issuperset(_PLAIN.findall(text.lower())) and _ODD.search(text) is None
+    return [] if kept else found
+
+
+def _unquiet(text: str, quiet: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
+    """The parts of `text` that hold all chunks which are not quiet, each with one chunk after it, which it may be joined with, and two
+    before it, which tell what the reader has in hand."""
+    told = list(map(quiet, CHUNK.findall(text)))
+    if all(told):
         return
+    chunks = list(CHUNK.finditer(text))
+    first, last = 0, -3
+    for at in compress(count(), map(not_, told)):
+        if at - 2 > last:
+            if last >= 0:
+                yield chunks[first].start(), chunks[last].end()
+            first = max(at - 2, 0)
+        last = min(at + 1, len(chunks) - 1)
+    yield chunks[first].start(), chunks[last].end()
+
+
+def _alone(chunk: str, match: re.Match[str]) -> bool:
+    """Whether a token of `chunk` is never joined with another at a space."""
+    token, (start, end) = match.group().lower(), match.span()
+    if token in _settled() or not token.isalpha() or (end < len(chunk) and chunk[end] in _SIDES):
+        return True
+    beside = start > 0 and chunk[start - 1] in _SIDES and _ranks().get(token, COMMON) >= _ORDINARY
+    return beside or _unjoined(token)
+
+
+def _unjoined(word: str) -> bool:
+    """Whether `word`, which is not settled, makes no frequent word with another: then that would begin or end with it."""
+    begun, ended = _ordered()
+    return word not in _ranks() and not _begins(begun, word) and not _begins(ended, word[::-1])
+
+
+def _begins(words: list[str], beginning: str) -> bool:
+    """Whether one of the sorted `words` begins with `beginning` and goes on."""
+    at = bisect_left(words, beginning)
+    at += at < len(words) and words[at] == beginning
+    return at < len(words) and words[at].startswith(beginning)
+
+
+def _read(text: str, begin: int, until: int) -> Iterator[tuple[int, int, str]]:
+    """The edits of [begin, until) of `text`."""
     ranks = _ranks()
     pending: tuple[int, int, str] | None = None  # the token before, while it may still be joined with this one
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(text, begin, until):
         token = match.group()
         word = token.lower()
         ordinary = ranks.get(word, COMMON) < _ORDINARY
@@ -243,7 +313,7 @@ def _deciphered(word: str) -> str:
         return ""
     stars = [at for at, char in enumerate(word) if char in "*#"]
     if not stars:
-        return _read(word) if not _SIGNS.isdisjoint(word) else ""
+        return _signs_read(word) if not _SIGNS.isdisjoint(word) else ""
     if not all(char.isalpha() or char in "*#" for char in word):
         return ""
     one, _, other = word.partition("*")

@@ -15,6 +15,7 @@ from models import normalise, ragged
 from models.bundle import Bundle
 from models.calibration import Calibrator
 from models.card import Output
+from models.encode import Encoder
 from models.errors import BundleError
 from models.session import open_session
 from models.windows import cuts, shortened, traced, windows
@@ -50,6 +51,7 @@ class TextClassifier:
         self.digest = digest
         self._session = session
         self._tokenizer = tokenizer
+        self._encoder = Encoder(tokenizer)
         self._calibrator = calibrator
         self.limits = limits
         self._open, self._close = _mark(tokenizer, "[CLS]"), _mark(tokenizer, "[SEP]")
@@ -116,8 +118,8 @@ class TextClassifier:
         read = [shortened(text, max_chars=chars, parts=limits.max_windows) for text in texts]
         ids: list[list[int]] = []
         owners: list[int] = []
-        for owner, encoding in enumerate(self._tokenizer.encode_batch_fast(read, add_special_tokens=False)):
-            for window in windows(encoding.ids, size=limits.max_tokens - 2, count=limits.max_windows):
+        for owner, found in enumerate(self._encoder.encode(read)):
+            for window in windows(found, size=limits.max_tokens - 2, count=limits.max_windows):
                 ids.append([self._open, *window, self._close])
                 owners.append(owner)
         return ids, np.array(owners, np.int64)

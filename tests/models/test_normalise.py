@@ -54,11 +54,18 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
     assert normalise(text) == text
 
 
+_SPOKEN = st.lists(
+    st.sampled_from(
+        ["you", "You", "are", "I", "a", "b", "fuc", "king", "bicth", "n1ce", "b!tch", "sooo", "www", "it's", "it’s", "well-known", "U.S.", "f*ck", "é",
+         "Wrzesniewski", "12:30", "x" * 70, "_", "__", "....", "!!!", "/", "@you", "#id10t", "http://a.bc/de", "\u200b", "сat", "\x1f", "\n"]
+    ),
+    max_size=16,
+).flatmap(lambda words: st.sampled_from(["", " ", "  ", "-"]).map(lambda joint: " ".join(words).replace(" ", joint, 1)))  # fmt: skip
 _DISGUISING = st.text(alphabet=st.sampled_from("aAbcistk013$@!. -*_\u200b\u0301\u0335асеоѕυ🅵ﷺ\ud800ÿ\n\t'"), max_size=60)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=80), _DISGUISING))
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=80), _DISGUISING, _SPOKEN))
 @example("a b c d ")
 @example("A!b@c$d1e")
 def test_offsets_lead_from_every_character_back_into_the_original(text: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from models.normalise import normalise, trace
-from models.respell import edits
+from models.respell import HARMFUL, edits
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,19 @@ def test_a_text_of_ordinary_words_costs_two_passes_and_is_never_changed() -> Non
 def test_what_stands_beside_a_sign_is_looked_at_even_among_ordinary_words() -> None:
     for text in ("they are as.sholes here", "you are f***", "he is a 1d10t", "what a wh*re"):
         assert list(edits(text)), text
+
+
+_CHUNKS = ["the", "fuc", "king", "bicth", "to", "day", "Not", "can", "be", "ll", "you'll", "peple", "Peple", "x", "a", "5hit", "f*ck", "ki.ll", "sh-", "t_h_e", "o'clock"]
+_SIGNED = st.lists(
+    st.tuples(st.sampled_from([*_CHUNKS, *sorted(HARMFUL)[::9]]), st.sampled_from([" ", " ", " ", "  ", ". ", "'", "’", "/", "-", ".", "_", "@", "\n", "é"])),
+    max_size=14,
+).map(lambda pairs: "".join(chain.from_iterable(pairs)))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(_SIGNED, st.text(alphabet="abeiknotuyGO'’/-_.!*#1@é \n", max_size=60)))
+@example("vitamin/to day c at")
+@example("x'to day")
+def test_only_the_neighbours_of_a_chunk_that_is_not_quiet_are_looked_at(text: str) -> None:
+    # As one part, the text is read through from its first token to its last.
+    assert edits(text) == edits(text, quiet=lambda _: False)
