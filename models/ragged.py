@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+
+AHEAD = 64
+"""Groups whose inputs are made at once."""
 
 _STEPS = np.arange(512, dtype=np.int64)
 
@@ -50,11 +53,15 @@ def run(
 ) -> NDArray[np.float32]:
     """Logits of shape [texts, labels], or another output of a row a text, in the order of `ids`, which must not be empty."""
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-    out: NDArray[np.float32] | None = None
-    for rows in groups(lengths, token_budget=token_budget):
-        values = session.run([output], feed([ids[row] for row in rows]))[0]
-        if out is None:
-            out = np.empty((len(ids), values.shape[1]), np.float32)
-        out[rows] = values
-    assert out is not None, "no texts"
+    left = groups(lengths, token_budget=token_budget)
+    places: list[NDArray[np.int64]] = []
+    values: list[NDArray[np.float32]] = []
+    # A run leaves nothing of Python's in the caches: inputs made in one go cost a fifth of those made one by one in between.
+    while ahead := [(rows, feed([ids[row] for row in rows.tolist()])) for rows in islice(left, AHEAD)]:
+        for rows, inputs in ahead:
+            places.append(rows)
+            values += session.run([output], inputs)
+    found = np.concatenate(values)
+    out = np.empty_like(found)
+    out[np.concatenate(places)] = found
     return out
