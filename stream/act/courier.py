@@ -124,6 +124,8 @@ class Courier:
         answer: Again | None = None
         while not self._stopping:
             if not await self._enter(published_s + rules.max_age_s - time.time()):
+                # Where an endpoint is given up they come by the thousand, and nobody waits for them.
+                await self._gate.after_others()
                 return await self._bury(held, "TooOld", f"published more than {rules.max_age_s:g} s ago", answer)
             given = await self._attempt(held)
             if isinstance(given, Delivered):

@@ -9,6 +9,12 @@ from collections.abc import Callable
 
 from stream.act.answer import Again, Answer
 from stream.act.breaker import Breaker
+from stream.act.quiet import Quiet
+
+REMEMBERED = 0.9
+"""How much of the share of failures stays with each attempt: about the last ten count."""
+FAILING = 0.05
+"""A share of failures; one is forgotten after seven successes."""
 
 
 class Gate:
@@ -24,6 +30,8 @@ class Gate:
         self._not_before_s = 0.0
         self._paused_until_s = 0.0
         self._changed = asyncio.Event()
+        self._failed_share = 0.0
+        self._quiet = Quiet()
 
     @property
     def open(self) -> bool:
@@ -31,9 +39,11 @@ class Gate:
         return not self._breaker.open
 
     async def enter(self) -> None:
-        """Return when an attempt may begin, in the order of asking."""
+        """Return when an attempt may begin, in the order of asking. Where attempts have failed of late, those to other sinks come first."""
         await self._room.acquire()
         try:
+            if self._failed_share > FAILING:
+                await self.after_others()
             while (wait_s := self._wait_s()) > 0:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(wait_s, 3600.0)):
@@ -44,9 +54,15 @@ class Gate:
         self._breaker.begin()
         self._not_before_s = self._clock() + self._spacing_s
 
+    async def after_others(self) -> None:
+        """Return when the process has nothing better to do, or soon."""
+        await self._quiet.moment()
+
     def leave(self, answer: Answer | None) -> None:
         """The attempt ended with `answer`, or was broken off."""
         self._room.release()
+        if answer is not None:
+            self._failed_share = REMEMBERED * self._failed_share + (1 - REMEMBERED) * isinstance(answer, Again)
         if answer is None:
             self._breaker.abandoned()
         elif not isinstance(answer, Again):

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from stream.act.courier import Courier
 from stream.act.endpoint import answer_of, retry_after_s
 from stream.act.environment import Environment
 from stream.act.gate import Gate
+from stream.act.quiet import BUSY_S, LONGEST_S, Quiet
 from stream.act.rules import CommandRules, FileRules, KafkaRules, SinkRules, SlackRules, WebhookRules, load
 from stream.act.slack import text_of
 from stream.act.webhook import key_of
@@ -90,6 +91,45 @@ async def test_a_rate_is_kept() -> None:
         await gate.enter()
         gate.leave(Delivered())
     assert time.monotonic() - began_s > 0.19
+
+
+@pytest.fixture
+async def busy() -> AsyncIterator[list[int]]:
+    """A loop that always has something to do; how often it came round stands in the list."""
+    rounds = [0]
+
+    async def work() -> None:
+        while True:
+            rounds[0] += 1
+            time.sleep(2 * BUSY_S)  # noqa: ASYNC251 (it is the work)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    yield rounds
+    task.cancel()
+
+
+async def test_in_a_busy_process_a_sink_that_failed_waits_for_the_others_and_not_for_ever(busy: list[int]) -> None:
+    gate = Gate(concurrency=3, rate_per_s=None, breaker=Breaker(failures=10, pause_s=60))
+    before = busy[0]
+    await gate.enter()
+    assert busy[0] == before, "one that is well does not wait"
+    gate.leave(Again(reason="HTTP 500"))
+    began_s = time.monotonic()
+    await asyncio.gather(gate.enter(), gate.enter())
+    assert time.monotonic() - began_s >= 2 * LONGEST_S, "one after the other"
+    for _ in range(8):
+        gate.leave(Delivered())
+        before = busy[0]
+        await gate.enter()
+    assert busy[0] == before, "a failure is forgotten after some successes"
+
+
+async def test_in_a_process_that_is_not_busy_nobody_waits_for_others() -> None:
+    began_s = time.monotonic()
+    await asyncio.gather(*(Quiet().moment() for _ in range(3)))
+    assert time.monotonic() - began_s < 50 * LONGEST_S
 
 
 def test_pauses_grow_to_their_limit_with_full_jitter() -> None:
