@@ -173,10 +173,14 @@ class AsyncReader:
         """Commit what is done, and leave the group."""
         if self._closed:
             return
+        held = self.partitions
         self._closed = True
         if self._started:
             await self._commit()
         await self._consumer.stop()
+        if self._plan.group is not None and held:
+            # kafka-python's listener is told when its consumer leaves, aiokafka's is not.
+            self._plan.on_revoked(held)
 
     async def _poll(self, *, timeout_s: float, limit: int) -> list[Any]:
         if self._plan.group is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
 
 import pytest
 
@@ -54,21 +53,6 @@ async def test_a_body_that_raises_gets_its_flag_again(open_one: Open, publish: P
         await consume(again)
     assert seen == ["flag-0", "flag-1", "flag-2", "flag-2", "flag-3", "flag-4"]
 
-
-async def test_repeated_flags_are_dropped_and_poison_goes_to_the_callback(open_one: Open, publish: Publish) -> None:
-    publish(make_flag(1), make_flag(1), b"poison", make_flag(2, decision="block"))
-    found: list[object] = []
-    async with open_one(decisions={"review"}, on_poison=found.append) as flags:
-        assert await ids(flags) == ["flag-1"]
-        assert (flags.counts.duplicates, flags.counts.filtered, len(found)) == (1, 1, 1)
-
-
-async def test_it_can_start_at_a_time(open_one: Open, publish: Publish) -> None:
-    publish(make_flag(1), timestamp_ms=1_000_000)
-    publish(make_flag(2), timestamp_ms=2_000_000)
-    for group in (None, "g"):
-        async with open_one(start=datetime.fromtimestamp(1_500, UTC), group=group) as flags:
-            assert await ids(flags) == ["flag-2"]
 
 
 async def test_a_cancelled_wait_loses_nothing(open_one: Open, publish: Publish) -> None:
