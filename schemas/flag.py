@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import simple_ser_schema
 
 from schemas.base import Contract, Moment, Name, Part
 from schemas.labels import Kind, Severity
@@ -18,6 +20,14 @@ OPEN = Field(union_mode="left_to_right")
 """Of a word of ours that a later version may add to: what this one does not know is read as the plain word that it is."""
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Milliseconds = Annotated[float, Field(ge=0.0)]
+
+
+class _Text:
+    """Is written as the string that it is: pydantic would try each side of a union first."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (pydantic's)
+        return cast("CoreSchema", {**handler(source), "serialization": simple_ser_schema("str")})
 
 
 class EventRef(Part):
@@ -35,7 +45,7 @@ class LabelScore(Part):
     name: Name
     score: Probability
     threshold: Probability
-    severity: Annotated[Severity | Word, OPEN]
+    severity: Annotated[Severity | Word, OPEN, _Text]
 
 
 class Reason(Part):
@@ -71,19 +81,19 @@ class Flag(Contract):
     A flag of a later version may say a word that this one does not know as its kind, decision, mode, risk level or a severity."""
 
     id: Name
-    kind: Annotated[Kind | Word, OPEN]
+    kind: Annotated[Kind | Word, OPEN, _Text]
     event: EventRef
     entity: Name
     occurred_at: Moment
     flagged_at: Moment
     labels: tuple[LabelScore, ...]
-    decision: Annotated[Decision | Word, OPEN]
+    decision: Annotated[Decision | Word, OPEN, _Text]
     reasons: tuple[Reason, ...] = ()
     tier: Name
     provenance: Provenance
-    mode: Annotated[Mode | Word, OPEN] = "live"
+    mode: Annotated[Mode | Word, OPEN, _Text] = "live"
     risk_score: Annotated[int, Field(ge=0, le=100)] | None = None
-    risk_level: Annotated[RiskLevel | Word, OPEN] | None = None
+    risk_level: Annotated[RiskLevel | Word, OPEN, _Text] | None = None
     not_assessed: tuple[Name, ...] | None = None
     """Inputs that the model could have used and that were not known, such as `terminal`."""
     timing: Timing | None = None

@@ -18,7 +18,7 @@ from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
 from stream.names import Names
 from stream.publisher import Placed, Publisher
-from stream.record_batch import Headers, Outgoing
+from stream.record_batch import Headers, Outgoing, outgoing
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def flag_records(flags: Iterable[Flag], topic: str, timing: Callable[[Flag], byt
         if timed:
             value = b'%b,"timing":%b}' % (value[:-1], timed)
         headers = [_VERSION, ("ce_id", flag.id.encode()), _SOURCE, kind, when, _JSON]
-        records.append(Outgoing(topic, flag.entity.encode(), value, headers))
+        records.append(outgoing((topic, flag.entity.encode(), value, headers, None)))
     return records
 
 

@@ -143,7 +143,7 @@ def timing(
     """The timing of each flag of a batch, which only the driver knows, as the JSON of a `Timing`: a copy of every flag to
     put a validated object into would cost as much as publishing it. `elsewhere_ms` tells when the events were appended, where
     they are not the batch's own records."""
-    appended_ms = elsewhere_ms or {(raw.at.partition, raw.at.offset): raw.timestamp_ms for raw in records}
+    appended_ms = elsewhere_ms or {at[1:]: at_ms for at, _, _, at_ms, _ in records}
     started_ms, now_ms, score_ms = started_s * 1000, time.time() * 1000, max(0.0, (scored_s - started_s) * 1000)
 
     @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import lz4.frame
@@ -32,6 +33,10 @@ class Outgoing(NamedTuple):
     value: bytes | None
     headers: Headers = NO_HEADERS
     partition: int | None = None
+
+
+outgoing = partial(tuple.__new__, Outgoing)
+"""An `Outgoing` of a tuple of all five: the constructor counts them in Python."""
 
 
 class RecordBatch(BatchBuilder):  # type: ignore[misc]  # aiokafka is not typed

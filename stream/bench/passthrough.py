@@ -32,33 +32,36 @@ class PassthroughAgent:
 
     def handle(self, records: Sequence[RawRecord], *, at: datetime) -> Outcome:
         """A flag for each of `records`."""
-        return Outcome([self._flag(raw, at) for raw in records])
-
-    def _flag(self, raw: RawRecord, at: datetime) -> Flag:
-        topic, partition, offset = raw.at
-        name = f"{partition}/{offset}"
-        return _like(
-            BLANK,
-            id=f"{topic}/{name}",
-            event=_like(BLANK.event, topic=topic, partition=partition, offset=offset, id=name),
-            entity=(raw.key or b"-").decode(errors="replace"),
-            occurred_at=datetime.fromtimestamp(raw.timestamp_ms / 1000, UTC),
-            flagged_at=at,
-        )
+        # Records that were appended together share their time.
+        moments = {ms: datetime.fromtimestamp(ms / 1000, UTC) for ms in {raw.timestamp_ms for raw in records}}
+        return Outcome([_flag(raw, moments[raw.timestamp_ms], at) for raw in records])
 
 
-def _like(checked: B, **changed: object) -> B:
-    """`checked` with other values that need no check: validating them again is what an agent would do, and no part of the
-    stream's cost."""
-    new = object.__new__(type(checked))
-    new.__dict__.update(checked.__dict__, **changed)
-    _SET(new, checked.__pydantic_fields_set__)
+def _flag(raw: RawRecord, occurred_at: datetime, at: datetime) -> Flag:
+    topic, partition, offset = raw.at
+    name = f"{partition}/{offset}"
+    fields = BLANK.__dict__.copy()
+    fields["id"] = f"{topic}/{name}"
+    fields["event"] = _unchecked(EventRef, {"topic": topic, "partition": partition, "offset": offset, "id": name}, _EVENT_FIELDS)
+    fields["entity"] = (raw.key or b"-").decode(errors="replace")
+    fields["occurred_at"] = occurred_at
+    fields["flagged_at"] = at
+    return _unchecked(Flag, fields, _FLAG_FIELDS)
+
+
+def _unchecked(contract: type[B], fields: dict[str, object], given: set[str]) -> B:
+    """A `contract` of `fields` that need no check: validating them is what an agent would do, and no part of the stream's cost."""
+    new = object.__new__(contract)
+    _DICT(new, fields)
+    _SET(new, given)
     _EXTRA(new, None)
     _PRIVATE(new, None)
     return new
 
 
+_FLAG_FIELDS, _EVENT_FIELDS = BLANK.model_fields_set, BLANK.event.model_fields_set
 # Frozen models refuse plain assignment; these are the slots that pydantic itself fills.
-_SET, _EXTRA, _PRIVATE = (
-    BaseModel.__dict__[slot].__set__ for slot in ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+_DICT, _SET, _EXTRA, _PRIVATE = (
+    BaseModel.__dict__[slot].__set__
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
 )

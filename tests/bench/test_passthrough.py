@@ -13,6 +13,7 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 def test_each_record_has_a_flag_that_a_reader_accepts_unchanged() -> None:
     raws = [RawRecord(Position("messages", partition, offset), b"u1", b"\xff", 1_700_000_000_123) for partition in (0, 1) for offset in range(3)]
+    raws.append(RawRecord(Position("messages", 2, 0), b"", b"", 0))
     flags = PassthroughAgent().handle(raws, at=AT).flags
     assert [Flag.model_validate_json(encode(flag)) for flag in flags] == list(flags)
     assert len({flag.id for flag in flags}) == len(raws)
