@@ -25,7 +25,7 @@ from transformers import BertForSequenceClassification
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import TextConfig
-from models.train.text_data import HEAD_SHARES, TextTable, balance, load
+from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_network import built, forward, logits, pad, student
 from models.train.text_sources import HEADS
 from models.train.text_teacher import opinions
@@ -108,7 +108,9 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             outputs = forward(model, inputs, mask).float()
         loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
         if taught is not None:
-            loss = (1 - config.distilled) * loss + config.distilled * _loss(outputs, taught[batch], HEAD_SHARES)
+            firm = table.weights[rows[batch]] >= FIRM
+            told = HEAD_SHARES * np.where(firm, config.distilled, config.filled).astype(np.float32)
+            loss = (1 - config.distilled) * loss + _loss(outputs, taught[batch], told)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

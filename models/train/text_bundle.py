@@ -22,6 +22,7 @@ from models.calibration import Calibrator, expected_calibration_error, fit_platt
 from models.card import Card, Output, Quality, Source, Withheld
 from models.session import open_session
 from models.text import TextClassifier
+from models.train.text_annotations import annotated
 from models.train.text_data import TextTable
 from models.train.text_export import Range, build
 from models.train.text_sources import HEADS, SOURCES, TextSource
@@ -190,7 +191,12 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
         for source in SOURCES
         if source.use != "evaluate"
     )
-    own = int(np.char.startswith(table.sources[rows].astype(str), "templates/").sum())
+    templates, natural = (int(np.char.startswith(table.sources[rows].astype(str), kind).sum()) for kind in ("templates/", "written/"))
+    own = (
+        Source(name="templates", licence="Apache-2.0", rows=templates, note="written for this project; split by wording"),
+        Source(name="written", licence="Apache-2.0", rows=natural, note="written for this project, each text with all of its labels"),
+        Source(name="annotations", licence="Apache-2.0", rows=len(annotated()), note="texts of the sets above that carry labels of ours too"),
+    )
     origin = _OWN if (run / "encoder.json").exists() else _STUDENT
     card = Card(
         name="moderation",
@@ -211,7 +217,7 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
             "normaliser": normalise.DIGEST,
             "training": json.loads((run / "config.json").read_text()) if not extra.training else extra.training,
         },
-        sources=(*trained, Source(name="templates", licence="Apache-2.0", rows=own, note="written for this project; split by wording")),
+        sources=(*trained, *own),
     )
     (out / "card.json").write_text(card.model_dump_json(indent=1) + "\n")
 

@@ -39,8 +39,10 @@ class TextConfig:
     """Share of all drawn texts that are fillings of our own wordings."""
     written_share: float = 0.15
     """Share of all drawn texts that were written for this project, with all of their labels."""
-    distilled: float = 0.5
-    """What a teacher's opinion counts in the loss, if there is one; the data sets' own count the rest."""
+    distilled: float = 0.15
+    """What a teacher's opinion counts in the loss, if there is one, where an annotator decides; the annotator counts the rest."""
+    filled: float = 0.4
+    """What it counts where none does."""
     averaged: float = 0.999
     """What is kept of the mean of the weights at each step; the mean is the result. 0: the last step's weights are."""
     threads: int = 2

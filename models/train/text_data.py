@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_CHARS = 1_500
 """Characters of a text that training looks at; more than its tokens ever need."""
 
-_FIRM = 0.6
+FIRM = 0.6
 """From this weight on a cell is an annotator's word, and no rule's."""
 _SETTLED_SHARE = 2.0
 """How often a text whose every harm is decided is drawn, beside the others of its set."""
@@ -208,7 +208,7 @@ _BOUND = frozenset(source.name for source in SOURCES if source.use == "self_harm
 
 def _settled(mine: Cells, said: Cells) -> Cells:
     """The cells of a text whose data set decides some, and an annotator of our own who looked at all: the data set's word stands."""
-    return said | {head: cell for head, cell in mine.items() if cell.weight >= _FIRM}
+    return said | {head: cell for head, cell in mine.items() if cell.weight >= FIRM}
 
 
 def _join(one: Cells, other: Cells) -> Cells:

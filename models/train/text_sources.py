@@ -72,15 +72,16 @@ def _dynahate(row: Row) -> Cells:
 
 
 def _measuring_hate(row: Row) -> Cells:
+    """The set's binary column says hate of much that is rude and aimed at no group: half of 2,451 that we read. Ours outranks it."""
     hate = row["hate"] > 0.5
-    return {"hate": _yes_no(hate), "toxic": _yes_no(hate, no=0.3)} | ({"harassment": Cell(target=1.0, weight=0.3)} if hate else {})
+    return {"hate": _yes_no(hate, yes=0.4, no=0.5), "toxic": _yes_no(hate, no=0.3)} | ({"harassment": Cell(target=1.0, weight=0.3)} if hate else {})
 
 
 def _davidson(row: Row) -> Cells:
     if row["label"] == "neither":
         return {"hate": NO, "harassment": NO, "toxic": NO}
     if row["label"] == "hate":
-        return {"hate": YES, "toxic": YES, "harassment": Cell(target=1.0, weight=0.5)}
+        return {"hate": Cell(target=1.0, weight=0.5), "toxic": YES, "harassment": Cell(target=1.0, weight=0.5)}
     # Offensive: abusive words, not always aimed at somebody; the set's line between the two classes is noisy.
     return {"hate": Cell(target=0.0, weight=0.3), "toxic": YES, "harassment": Cell(target=1.0, weight=0.3)}
 
