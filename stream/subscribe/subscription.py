@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Self
@@ -38,7 +40,9 @@ class Subscription:
             raise UsageError("this subscription is used with `async for`; make another one for a blocking loop")
         with self._in_client:
             if self._blocking is None and not self._closed:
-                self._blocking = BlockingReader(self._plan, self._progress)
+                self._blocking = reader = BlockingReader(self._plan, self._progress)
+                # A loop without `with` leaves its group too when it is over, or the program ends.
+                weakref.finalize(self, _let_go, reader)
             self._progress.again()
         return _Loop(self)
 
@@ -148,6 +152,12 @@ class Subscription:
 
     async def __aexit__(self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
         await self.aclose()
+
+
+def _let_go(reader: BlockingReader) -> None:
+    # Nobody is there to be told what went wrong.
+    with contextlib.suppress(Exception):
+        reader.close()
 
 
 class _Loop:

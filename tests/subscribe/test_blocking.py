@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from stream.errors import BrokerError
 from stream.subscribe import Subscription
+from stream.subscribe.plan import SESSION_TIMEOUT_MS
 from tests.flags import make_flag
 
 from .conftest import Open, Publish
 
+ROOT = Path(__file__).parent.parent.parent
 
 def ids(subscription: Subscription) -> list[str]:
     return [flag.id for flag in subscription]
@@ -99,3 +105,37 @@ def test_a_broker_that_is_not_there_is_one_clear_error(open_one: Open, monkeypat
     monkeypatch.setattr("stream.subscribe.blocking.CONNECT_TIMEOUT_S", 0.3)
     with pytest.raises(BrokerError, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
         ids(open_one(broker="127.0.0.1:1"))
+
+
+def test_a_loop_without_with_leaves_its_group_when_it_is_over(open_one: Open, publish: Publish) -> None:
+    publish(*(make_flag(number, entity="one") for number in range(5)))
+    for flag in open_one(group="g"):
+        if flag.id == "flag-2":
+            break
+    started_s = time.monotonic()
+    with open_one(group="g") as again:
+        assert next(iter(again)).id == "flag-2"
+    assert time.monotonic() - started_s < SESSION_TIMEOUT_MS / 1000, "nobody waits for the first to be missed"
+
+
+SCRIPT = """
+import sys
+from stream.subscribe import subscribe
+
+for flag in subscribe(group="g", broker=sys.argv[1], prefix=sys.argv[2]):
+    print(flag.id, flush=True)
+"""
+
+
+def test_ctrl_c_in_a_loop_without_with_commits_what_is_done(broker: str, prefix: str, open_one: Open, publish: Publish) -> None:
+    publish(*(make_flag(number, entity="one") for number in range(200)))
+    command = [sys.executable, "-c", SCRIPT, broker, prefix]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        seen = [process.stdout.readline().strip()]
+        process.send_signal(signal.SIGINT)
+        seen += process.stdout.read().split()
+    with open_one(group="g") as again:
+        rest = ids(again)
+    assert len(seen) + len(rest) - 200 <= 1, "at most the one in hand comes again"
+    assert {*seen, *rest} == {f"flag-{number}" for number in range(200)}
