@@ -20,6 +20,7 @@ dead_letters_app = typer.Typer(no_args_is_help=True, help="What could not be rea
 
 Since = Annotated[str | None, typer.Option(help="Only those since this time, or since so long ago (10m, 2h, 1d).", show_default=False)]
 Reason = Annotated[list[str] | None, typer.Option(help="Only those with this word in their error.", show_default=False)]
+Sink = Annotated[list[str] | None, typer.Option(help="Only flags that this sink of `act` did not take.", show_default=False)]
 Topic = Annotated[list[str] | None, typer.Option(help="Only records of this topic.", show_default=False)]
 
 
@@ -28,6 +29,7 @@ def list_letters(
     since: Since = None,
     reason: Reason = None,
     topic: Topic = None,
+    sink: Sink = None,
     state: Annotated[str | None, typer.Option(help="open, retried or unclear.", show_default=False)] = None,
     limit: Annotated[int, typer.Option("--max", help="Show the newest so many.", min=1)] = 50,
     broker: Broker = None,
@@ -41,7 +43,7 @@ def list_letters(
     from stream.dead_letters.show import table
 
     only = None if state is None else one_of("--state", state, STATES)
-    found = _survey(since, reason, topic, (), broker, prefix)
+    found = _survey(since, reason, topic, sink, (), broker, prefix)
     letters = [letter for letter in found.letters if only in (None, letter.state)]
     shown = letters[-limit:]
     reasons = Counter(letter.error_class for letter in letters)
@@ -75,7 +77,7 @@ def show(
     from stream.dead_letters.read import bodies
     from stream.dead_letters.show import card
 
-    (found,) = _survey(None, None, None, (letter,), broker, prefix).letters
+    (found,) = _survey(None, None, None, None, (letter,), broker, prefix).letters
     body = None
     if reveal:
         ((_, body),) = next(bodies(settings_for(broker=broker, prefix=prefix), [found]))
@@ -92,6 +94,7 @@ def retry(
     since: Since = None,
     reason: Reason = None,
     topic: Topic = None,
+    sink: Sink = None,
     max_retries: Annotated[int, typer.Option(help="Refuse a record that was sent again so often.", min=1)] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
     broker: Broker = None,
@@ -102,9 +105,9 @@ def retry(
     from stream.dead_letters.retry import Done
     from stream.dead_letters.retry import retry as run
 
-    if not (letters or everything or since or reason or topic):
-        raise UsageError("retry which? Give ids, --since, --reason or --topic, or --all")
-    found = _survey(since, reason, topic, letters or (), broker, prefix)
+    if not (letters or everything or since or reason or topic or sink):
+        raise UsageError("retry which? Give ids, --since, --reason, --topic or --sink, or --all")
+    found = _survey(since, reason, topic, sink, letters or (), broker, prefix)
 
     def line(done: Done) -> None:
         if not as_json:
@@ -127,13 +130,14 @@ def retry(
 
 
 def _survey(
-    since: str | None, reasons: list[str] | None, topics: list[str] | None, ids: tuple[str, ...] | list[str], broker: str | None, prefix: str | None
-) -> Survey:
+    since: str | None, reasons: list[str] | None, topics: list[str] | None, sinks: list[str] | None, ids: tuple[str, ...] | list[str],
+    broker: str | None, prefix: str | None,
+) -> Survey:  # fmt: skip
     from stream.dead_letters.letter import Wanted
     from stream.dead_letters.read import survey
     from stream.replay.window import bound
 
-    wanted = Wanted(reasons=reasons or (), topics=topics or (), ids=ids)
+    wanted = Wanted(reasons=reasons or (), topics=topics or (), sinks=sinks or (), ids=ids)
     return survey(settings_for(broker=broker, prefix=prefix), wanted, since=bound(since, name="--since", now=datetime.now(UTC)))
 
 

@@ -72,10 +72,11 @@ class Letter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """Which letters: all conditions must hold. `reasons` are words of the error, in any case; `topics` names of the table or on the
-    wire; `ids` beginnings of ids."""
+    wire; `sinks` names of sinks of the actions service; `ids` beginnings of ids."""
 
     reasons: Collection[str] = ()
     topics: Collection[str] = ()
+    sinks: Collection[str] = ()
     ids: Collection[str] = ()
 
     def accepts(self, letter: Letter, names: Names) -> bool:
@@ -84,5 +85,6 @@ class Wanted:
         return (
             (not self.reasons or any(reason.casefold() in error for reason in self.reasons))
             and (not self.topics or letter.topic in self.topics or names.table(letter.topic) in self.topics)
+            and (not self.sinks or letter.sink in self.sinks)
             and (not self.ids or any(letter.id.startswith(start) for start in self.ids))
         )

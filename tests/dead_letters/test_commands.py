@@ -62,6 +62,7 @@ def test_a_list_can_be_narrowed_down(letters: Run, put: Put) -> None:
     assert offsets("--topic", "messages", "--topic", "flags") == [1, 3]
     assert offsets("--reason", "amount") == [2]
     assert offsets("--reason", "malformed") == [1, 2, 3]
+    assert offsets("--sink", "hook", "--sink", "none") == [3]
     assert offsets("--since", "1h") == [1, 2, 3]
     assert offsets("--since", "2100-01-01") == []
     assert len(offsets("--max", "2")) == 2
