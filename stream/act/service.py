@@ -76,11 +76,12 @@ async def _serve(settings: Settings, posts: list[Post], stopping: asyncio.Event,
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    running = [asyncio.create_task(post.run(), name=f"act.{post.name}") for post in posts]
     failed = False
-    try:
-        async with serving(settings, healthy=lambda: not failed, ready=lambda: all(post.ready for post in posts)) as address:
-            announced = False
+    # What cannot serve its health must not have acted.
+    async with serving(settings, healthy=lambda: not failed, ready=lambda: all(post.ready for post in posts)) as address:
+        running = [asyncio.create_task(post.run(), name=f"act.{post.name}") for post in posts]
+        announced = False
+        try:
             while not stopping.is_set() and not (failed := any(task.done() for task in running)):
                 if not announced and all(post.ready for post in posts):
                     announced = True
@@ -92,12 +93,12 @@ async def _serve(settings: Settings, posts: list[Post], stopping: asyncio.Event,
                     await asyncio.wait_for(stopping.wait(), MEASURE_S)
                 except TimeoutError:
                     continue
-    finally:
-        log.info("act.stopping")
-        stopping.set()
-        await asyncio.gather(*(post.stop(STOP_TIMEOUT_S) for post in posts), return_exceptions=True)
-        outcomes = await asyncio.gather(*running, return_exceptions=True)
-        log.info("act.stopped")
+        finally:
+            log.info("act.stopping")
+            stopping.set()
+            await asyncio.gather(*(post.stop(STOP_TIMEOUT_S) for post in posts), return_exceptions=True)
+            outcomes = await asyncio.gather(*running, return_exceptions=True)
+            log.info("act.stopped")
     for outcome in outcomes:
         if isinstance(outcome, BaseExceptionGroup):
             outcome = outcome.exceptions[0]  # noqa: PLW2901 (a task group wraps what it raises)

@@ -11,6 +11,9 @@ import typer
 
 from stream.commands.options import Broker, Group, Json, Prefix, say, settings_for
 
+WEB_PORT = 6067
+"""Unless it is set: beside a worker on the same machine, whose default is one less."""
+
 
 def act(
     rules: Annotated[Path, typer.Argument(metavar="FILE", help="Rules file (TOML): sinks, and which flags go to which.")],
@@ -19,14 +22,17 @@ def act(
     broker: Broker = None,
     group: Group = None,
     prefix: Prefix = None,
-    web_port: Annotated[int | None, typer.Option(help="Port for health, readiness and metrics.", show_default=False)] = None,
+    web_port: Annotated[int | None, typer.Option(help="Port for health, readiness and metrics; 6067 unless it is set.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
     """Act on flags: hand them to webhooks, Slack, Kafka topics, commands and files, by rules."""
+    from stream import settings
     from stream.act.environment import Environment
     from stream.act.rules import load
     from stream.act.service import run
 
+    if web_port is None and settings.resolve()[1]["web_port"] == "default":
+        web_port = WEB_PORT
     resolved = settings_for(broker=broker, group=group, prefix=prefix, web_port=web_port)
     found = load(rules, prefix=resolved.prefix)
     if not check:

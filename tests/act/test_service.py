@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -17,6 +19,8 @@ from kafka.admin import NewTopic
 
 from schemas.codec import encode
 from schemas.flag import Flag, LabelScore
+from stream.settings import Settings
+from tests.conftest import Run
 from tests.flags import make_flag
 
 from .conftest import Receiver, Stage, until
@@ -259,3 +263,32 @@ def test_a_topic_that_is_not_there_is_one_line_and_neither_is_made_nor_has_the_s
     stage.start(f'[sinks.cases]\ntype = "file"\npath = "{lines}"\nstart = "earliest"\n' + everything_to("cases"))
     until(lambda: stage.uncommitted("cases") == 0)
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()] == ["flag-1"]
+
+
+def test_a_port_that_is_taken_is_one_line_and_nothing_was_acted_on(stage: Stage, receiver: Receivers) -> None:
+    one = receiver()
+    stage.publish(*(make_flag(number) for number in range(20)))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        stage.environ["FLAGSTREAM_WEB_PORT"] = str(taken.getsockname()[1])
+        process = stage.start(webhook("hook", one) + everything_to("hook"), wait=False)
+        assert process.wait(60) == 2
+    assert "set FLAGSTREAM_WEB_PORT" in stage.log().splitlines()[-1]
+    assert one.seen == []
+
+
+def test_without_a_port_it_does_not_take_the_workers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    async def noted(settings: Settings, *_: object, **__: object) -> None:
+        told.append(settings.web_port)
+
+    monkeypatch.setattr("stream.act.service.run", noted)
+    monkeypatch.delenv("FLAGSTREAM_WEB_PORT", raising=False)
+    file = tmp_path / "actions.toml"
+    file.write_text('[sinks.log]\ntype = "file"\npath = "flags.jsonl"\n' + everything_to("log"))
+    for options in ([], ["--web-port", "7000"]):
+        assert run("act", str(file), *options)[0] == 0
+    assert run("act", str(file), FLAGSTREAM_WEB_PORT="6066")[0] == 0
+    assert told == [6067, 7000, 6066]
