@@ -80,6 +80,7 @@ def test_the_javascript_consumer_prints_each_scam_once(flags_broker: str, javasc
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # the first run fetches and compiles the client
 def test_the_go_consumer_prints_each_scam_once(flags_broker: str, tmp_path: Path) -> None:
     go = shutil.which("go")
     if go is None:
