@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
@@ -93,16 +93,18 @@ def test_each_condition_chooses(loop: Loop, open_one: Open, publish: Publish) ->
 
 
 def test_a_group_begins_at_the_earliest_and_then_where_it_stopped_unless_it_is_told(loop: Loop, open_one: Open, publish: Publish) -> None:
-    publish(make_flag(1), timestamp_ms=1_000_000)
-    publish(make_flag(2), timestamp_ms=2_000_000)
-    assert loop.once(open_one(group="g")) == ["flag-1", "flag-2"]
-    assert loop.once(open_one(group="g")) == []
-    assert loop.once(open_one(group="g", start="earliest")) == ["flag-1", "flag-2"]
-    assert loop.once(open_one(group="g", start=datetime.fromtimestamp(1_500, UTC))) == ["flag-2"]
-    assert loop.once(open_one(group="g", start=datetime.fromtimestamp(3_000, UTC))) == []
-    assert loop.once(open_one(group="new", start="latest")) == []
+    # Not so long ago that the broker might think them too old to keep.
+    hour = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    publish(make_flag(1), timestamp_ms=int(hour.timestamp()) * 1000)
+    publish(make_flag(2), timestamp_ms=int(hour.timestamp()) * 1000 + 600_000)
+    assert loop.once(open_one(idle_timeout_s=1.2, group="g")) == ["flag-1", "flag-2"]
+    assert loop.once(open_one(idle_timeout_s=1.2, group="g")) == []
+    assert loop.once(open_one(idle_timeout_s=1.2, group="g", start="earliest")) == ["flag-1", "flag-2"]
+    assert loop.once(open_one(idle_timeout_s=1.2, group="g", start=hour + timedelta(minutes=5))) == ["flag-2"]
+    assert loop.once(open_one(idle_timeout_s=1.2, group="g", start=hour + timedelta(minutes=15))) == []
+    assert loop.once(open_one(idle_timeout_s=1.2, group="new", start="latest")) == []
     publish(make_flag(3))
-    assert loop.once(open_one(group="new")) == ["flag-3"], "where it began counts as where it stopped"
+    assert loop.once(open_one(idle_timeout_s=1.2, group="new")) == ["flag-3"], "where it began counts as where it stopped"
 
 
 def test_without_a_group_each_gets_everything_and_nothing_is_committed(loop: Loop, open_one: Open, publish: Publish) -> None:
