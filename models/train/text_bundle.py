@@ -28,7 +28,7 @@ from models.train.text_export import Range, build
 from models.train.text_sources import HEADS, SOURCES, TextSource
 
 log = logging.getLogger(__name__)
-TOKEN_BUDGET = 256
+TOKEN_BUDGET = 512
 MAX_TOKENS = 128
 MAX_WINDOWS = 8
 HEADS_OF_MINILM = 12

@@ -30,10 +30,11 @@ LEFT_OUT = ", left out"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What is said in words: limits, remarks, labels that are not shipped, and what is known of other nets."""
+    """What is said in words: limits, remarks, how the shipped weights came about, labels that are not shipped, and what is known of other nets."""
 
     limits: tuple[str, ...]
     remarks: tuple[str, ...]
+    made: str
     withheld: tuple[Withheld, ...]
     pareto: tuple[Mapping[str, Any], ...]
 
@@ -44,6 +45,7 @@ class Words:
         return cls(
             limits=tuple(table["limits"]),
             remarks=tuple(table["remarks"]),
+            made=str(table["made"]).strip(),
             withheld=tuple(Withheld(**one) for one in table["withheld"]),
             pareto=tuple(table["pareto"]),
         )

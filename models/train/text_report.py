@@ -131,6 +131,8 @@ def page(card: Card, findings: Findings, *, size_mb: float, plots_in: str) -> st
             "",
             _AGAIN,
             "",
+            words.made,
+            "",
             "## Limits",
             "",
             *(f"- {line}" for line in (*card.limits, *words.remarks)),

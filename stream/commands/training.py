@@ -63,7 +63,7 @@ def train_text(
     data: Data,
     out: Out,
     config: Config = None,
-    labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,profanity",
+    labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,scam,profanity",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[Path | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data.", show_default=False)] = None,
@@ -160,6 +160,27 @@ def evaluate_text(
             f"{quality.slice:<28} {quality.label:<11} {quality.rows:>6} rows {quality.positives:>5} positive  {own}  "
             f"[{low:.3f}–{high:.3f}]{f'  (AUC of {beside})' if beside else ''}"
         )
+
+
+@evaluate_app.command("cascade")
+def evaluate_cascade(data: Data, limit: Annotated[int, typer.Option(help="At most so many texts a slice.", min=1)] = 500, models: Models = None, as_json: Json = False) -> None:
+    """Measure whether a tiny first model in front of the text model would pay: what it clears, and which flags are lost by it."""
+    _prepare(data)
+    from models.train import text_data
+    from models.train.text_cascade import cascade
+    from models.train.text_config import TextConfig
+    from stream.load import load_bundle, load_policy
+
+    with _plain():
+        settings = settings_for(models=models)
+        review = {label: rule.review for label, rule in load_policy(settings).labels.items()}
+        found = cascade(load_bundle(settings, "message").folder, data, text_data.load(data, TextConfig()), review=review, limit=limit)
+    if as_json:
+        say({"ordinary_cleared": found.ordinary, "tested_cleared": found.tested, "true_flags": {k: v[0] for k, v in found.lost.items()}, "lost": {k: v[1] for k, v in found.lost.items()}})
+        return
+    typer.echo(f"cleared: {found.ordinary:.1%} of ordinary harmless texts, {found.tested:.1%} of the test texts")
+    for label, (flags, lost) in found.lost.items():
+        typer.echo(f"{label:<11} {lost} of {flags} true flags lost ({lost / max(1, flags):.2%})")
 
 
 def _measure(bundle: Path, data: Path, table: TextTable, *, page: Path, against: Path | None, limit: int) -> tuple[Quality, ...]:
