@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from schemas.flag import Decision, Flag, Mode
 from schemas.labels import Kind, Severity
-from schemas.topics import BY_NAME
+from schemas.topics import INTERNAL, TOPICS
 from stream.errors import UsageError
 from stream.settings import PREFIX
 from stream.subscribe.filters import Filter
@@ -20,6 +20,7 @@ Seconds = Annotated[float, Field(gt=0, le=366 * 86_400)]
 SinkName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+OWN = frozenset(topic.name for topic in (*TOPICS, *INTERNAL))
 
 
 class _Table(BaseModel):
@@ -200,9 +201,24 @@ def load(file: Path, *, prefix: str = "") -> Rules:
     for name, sink in rules.sinks.items():
         if ours := [variable for variable in sink.variables if variable.startswith(PREFIX)]:
             raise UsageError(f"{file}: sinks.{name}: {ours[0]}: names that start with {PREFIX} are settings; choose another")
-        if isinstance(sink, KafkaRules) and sink.topic.removeprefix(prefix) in BY_NAME:
-            raise UsageError(f"{file}: sinks.{name}: topic {sink.topic} is one of Flagstream's own: its records would come round again")
+        if isinstance(sink, KafkaRules) and (why := why_no_target(sink.topic, prefix=prefix)) is not None:
+            raise UsageError(f"{file}: sinks.{name}: topic {sink.topic} {why}; choose another")
     return rules
+
+
+def why_no_target(topic: str, *, prefix: str) -> str | None:
+    """Why a sink may not write to `topic` (by its name on the broker); None where it may. By names alone: whether a topic is there is
+    another question."""
+    bare = topic.removeprefix(prefix)
+    if bare in OWN:
+        return "is one of Flagstream's own: a flag there would come round again, or be taken for something else"
+    if topic.endswith("-changelog"):
+        return "is named as a changelog: a flag there would be restored as state"
+    if bare.startswith("replay-"):
+        return "is named as a replay's own: a flag there would count as one of the replay's"
+    if topic.startswith("__"):
+        return "is one of Kafka's own"
+    return None
 
 
 def _first_fault(error: ValidationError) -> str:

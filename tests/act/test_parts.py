@@ -16,6 +16,7 @@ import pytest
 from schemas.codec import Position, RawRecord, encode
 from schemas.dead_letter import Response
 from schemas.flag import Flag, LabelScore, Reason
+from stream import topics
 from stream.act.answer import Again, Answer, Delivered, Refused
 from stream.act.backoff import pauses
 from stream.act.breaker import Breaker
@@ -343,7 +344,7 @@ def written(folder: Path, text: str) -> Path:
         (HOOK + 'headers_env = {Webhook-Id = "U"}\n' + ALL, "is set by us"),
         (HOOK.replace("HOOK_SECRET", "FLAGSTREAM_SECRET") + ALL, "are settings; choose another"),
         (HOOK.replace("hook]", "Hook Me]").replace("sinks.", 'sinks."').replace("Me]", 'Me"]') + ALL, "should match pattern"),
-        ('[sinks.hook]\ntype = "kafka"\ntopic = "p-flags"\n' + ALL, "its records would come round again"),
+        ('[sinks.hook]\ntype = "kafka"\ntopic = "p-flags"\n' + ALL, "would come round again"),
         ('[sinks.hook]\ntype = "pigeon"\n' + ALL, "sinks.hook: Input tag 'pigeon'"),
     ],
 )
@@ -353,6 +354,33 @@ def test_a_file_that_is_wrong_is_refused_with_the_reason(text: str, why: str, tm
     assert why in str(caught.value)
     assert "actions.toml" in str(caught.value)
     assert "word@" not in str(caught.value)
+
+
+KAFKA = '[sinks.hook]\ntype = "kafka"\ntopic = "{}"\n' + ALL
+
+
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [
+        *((f"p-{topic.name}", "one of Flagstream's own") for topic in topics.ALL),
+        ("terminal-visits", "one of Flagstream's own"),
+        ("p-flagstream-histories-changelog", "restored as state"),
+        ("p-flagstream-terminals-changelog", "restored as state"),
+        ("another-terminals-changelog", "restored as state"),
+        ("p-replay-june-rows", "one of the replay's"),
+        ("__consumer_offsets", "one of Kafka's own"),
+    ],
+)
+def test_a_sink_writes_to_no_topic_that_something_else_is_kept_in(topic: str, why: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=why) as caught:
+        load(written(tmp_path, KAFKA.format(topic)), prefix="p-")
+    assert f"topic {topic} is" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("topic", ["cases", "p-cases", "p-flags-of-fraud", "our-replay-cases", "changelog"])
+def test_a_sink_writes_to_any_other_topic(topic: str, tmp_path: Path) -> None:
+    load(written(tmp_path, KAFKA.format(topic)), prefix="p-")
 
 
 def test_secrets_come_from_the_environment_and_are_named_never_shown(tmp_path: Path) -> None:
