@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from deploy.kafka.jars import version
 from deploy.kafka.properties import COMMON, replication
+from stream import cli
+from stream.act.environment import Environment
+from stream.act.rules import FileRules, load
+from stream.commands.act import WEB_PORT
 from stream.metrics import REGISTRY
 from stream.settings import PREFIX, Settings, resolve
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE_KEYS = {
-    "build", "cap_drop", "command", "depends_on", "environment", "expose", "healthcheck", "hostname", "image", "ports", "read_only",
-    "restart", "security_opt", "stop_grace_period", "tmpfs", "volumes",
+    "build", "cap_drop", "command", "depends_on", "environment", "expose", "healthcheck", "hostname", "image", "ports", "profiles",
+    "read_only", "restart", "security_opt", "stop_grace_period", "tmpfs", "volumes",
 }  # fmt: skip
 """Those of the Compose specification that the file uses: a misspelt key is none of them."""
 
@@ -55,8 +60,9 @@ def test_every_port_is_on_loopback_and_taken_once(services: dict[str, dict[str, 
     assert len({port.split(":")[1] for port in ports}) == len(ports) == 3
 
 
-def test_the_workers_environment_is_made_of_settings_that_exist(services: dict[str, dict[str, Any]]) -> None:
-    environment = services["worker"]["environment"]
+@pytest.mark.parametrize("name", ["worker", "act"])
+def test_the_environment_is_made_of_settings_that_exist(name: str, services: dict[str, dict[str, Any]]) -> None:
+    environment = services[name]["environment"]
     settings, sources = resolve(environ=environment, file=ROOT / "no-such-file.toml")
     assert {name for name, source in sources.items() if source == "environment"} == {
         name.removeprefix(PREFIX).lower() for name in environment
@@ -127,12 +133,14 @@ def _metric_names() -> set[str]:
     }
 
 
+def _alerts() -> list[dict[str, Any]]:
+    alerts = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())
+    return [rule for group in alerts["groups"] for rule in group["rules"]]
+
+
 def _expressions() -> list[str]:
     board = json.loads((ROOT / "deploy/grafana/dashboards/flagstream.json").read_text())
-    alerts = yaml.safe_load((ROOT / "deploy/alerts.yml").read_text())
-    return [target["expr"] for panel in board["panels"] for target in panel["targets"]] + [
-        rule["expr"] for group in alerts["groups"] for rule in group["rules"]
-    ]
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]] + [rule["expr"] for rule in _alerts()]
 
 
 def test_the_dashboard_and_the_alerts_ask_for_metrics_that_exist() -> None:
@@ -154,9 +162,37 @@ def test_the_dashboard_asks_the_data_source_that_is_provisioned(services: dict[s
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
-def test_prometheus_asks_the_workers_where_they_answer(services: dict[str, dict[str, Any]]) -> None:
-    (job,) = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
-    (found,) = job["dns_sd_configs"]
-    assert set(found["names"]) <= set(services)
-    assert str(found["port"]) == services["worker"]["expose"][0]
-    assert any(f'job="{job["job_name"]}"' in expression for expression in _expressions())
+def test_the_actions_service_runs_when_asked_for_by_rules_that_need_nothing_more(services: dict[str, dict[str, Any]]) -> None:
+    act = services["act"]
+    assert act["profiles"] == ["act"]
+    assert act["environment"]["FLAGSTREAM_WEB_PORT"] == act["expose"][0] == str(WEB_PORT)
+    mounted = {target: source for source, target, *_ in (volume.split(":") for volume in act["volumes"])}
+    command, file = act["command"]
+    assert command == "act"
+    rules = load(ROOT / mounted[file])
+    assert Environment(act["environment"]).missing(rules) == []
+    writable = [target for target, source in mounted.items() if not source.startswith("./")]
+    assert [str(sink.path.parent) for sink in rules.sinks.values() if isinstance(sink, FileRules)] == writable, "all else is read-only"
+
+
+def test_prometheus_asks_each_service_with_metrics_where_it_answers(services: dict[str, dict[str, Any]]) -> None:
+    jobs = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())["scrape_configs"]
+    asked = {job["job_name"]: (found["names"], str(found["port"])) for job in jobs for found in job["dns_sd_configs"]}
+    ours = {name: services[name]["expose"][0] for name in services if "build" in services[name]}
+    assert asked == {"flagstream": (["worker"], ours["worker"]), "flagstream-act": (["act"], ours["act"])}
+    assert set(ours) == {"worker", "act"}
+    told = {job for expression in _expressions() for job in re.findall(r'job="([^"]+)"', expression)}
+    assert told == {"flagstream"}, "that there is no worker is said of workers"
+
+
+def test_alerts_name_only_commands_that_exist() -> None:
+    said = (ROOT / "deploy/alerts.yml").read_text()
+    named = re.findall(r"`flagstream ([a-z -]+)`", said)
+    commands = typer.main.get_command(cli.app)
+    assert named
+    for words in named:
+        group: Any = commands
+        for word in words.split():
+            group = group.commands[word]
+    (many,) = [rule for rule in _alerts() if rule["alert"] == "ManyDeadLetters"]
+    assert "`flagstream dead-letters list`" in many["annotations"]["summary"]
