@@ -49,18 +49,16 @@ def broker(
 @topics_app.command("create")
 def topics_create(broker: Broker = None, prefix: Prefix = None, as_json: Json = False) -> None:
     """Create the topics that are missing."""
-    from schemas.topics import TOPICS
     from stream import topics
     from stream.names import Names
 
     resolved = settings_for(broker=broker, prefix=prefix)
-    names = Names(resolved.prefix)
+    wanted = [Names(resolved.prefix).wire(topic.name) for topic in topics.ALL]
     made = topics.create(resolved)
     if as_json:
-        say({"created": made, "there": [name for topic in TOPICS if (name := names.wire(topic.name)) not in made]})
+        say({"created": made, "there": [name for name in wanted if name not in made]})
         return
-    for topic in TOPICS:
-        name = names.wire(topic.name)
+    for name in wanted:
         typer.echo(f"{'created' if name in made else 'there'}  {name}")
 
 

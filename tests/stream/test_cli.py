@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from models.bundle import ARTIFACTS
+from stream import topics
 from stream.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -41,6 +42,21 @@ def test_without_a_broker_the_line_says_how_to_give_one(run: Run, command: tuple
     code, _, error = run(*command)
     assert code == 2
     assert "FLAGSTREAM_BROKER" in _one_line(error)
+
+
+def test_topics_create_names_every_topic_that_it_makes_and_then_finds(run: Run, embedded: str) -> None:
+    names = {f"p-{topic.name}" for topic in topics.ALL}
+    assert "p-terminal-visits" in names
+    command = ("topics", "create", "--broker", embedded, "--prefix", "p-")
+    code, out, _ = run(*command)
+    assert (code, {tuple(line.split()) for line in out.splitlines()}) == (0, {("created", name) for name in names})
+    code, out, _ = run(*command)
+    assert (code, {tuple(line.split()) for line in out.splitlines()}) == (0, {("there", name) for name in names})
+    code, out, _ = run(*command, "--json")
+    found = json.loads(out)
+    assert (code, found["created"], set(found["there"])) == (0, [], names)
+    listed = json.loads(run("topics", "list", "--broker", embedded, "--prefix", "p-", "--json")[1])
+    assert {state["name"] for state in listed} == names
 
 
 @pytest.mark.parametrize(
