@@ -26,13 +26,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     broker: str | None = Field(
-        default=None, description="Kafka bootstrap servers, host:port[,host:port…]; unset: the embedded broker of the demo"
+        default=None,
+        description="Kafka bootstrap servers, host:port[,host:port…]; unset: `demo` and `bench` start an embedded broker, all else is an error",
     )
     group: str = Field(
         default="flagstream", min_length=1, max_length=200, description="consumer group of the workers, and the name of their state"
     )
     prefix: str = Field(
-        default="", max_length=100, pattern=r"^[A-Za-z0-9._-]*$", description="put in front of every topic name, for shared clusters"
+        default="", max_length=100, pattern=r"^[A-Za-z0-9._-]*$",
+        description="put in front of the name of every topic and group, for shared clusters",
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="how the clients talk to the broker"
@@ -50,16 +52,24 @@ class Settings(BaseModel):
     explain: Annotated[int, Field(ge=0, le=64)] = Field(
         default=16, description="how many parts of a flagged text are read by themselves to find the spans of its reasons; 0: no spans"
     )
-    state_dir: Path = Field(default=Path(".flagstream/state"), description="folder of the local copy of the agents' state; one a worker")
-    state_store: Literal["rocksdb", "memory"] = Field(default="rocksdb", description="where the local copy lives: on disk, or in memory")
+    state_dir: Path = Field(
+        default=Path(".flagstream/state"), description="folder of the local copies of the agents' state; workers of one machine may share it"
+    )
+    state_store: Literal["rocksdb", "memory"] = Field(
+        default="rocksdb", description="where the local copy lives: on disk (`rocksdb`), or in memory (`memory`)"
+    )
     terminal_wait_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
         default=30.0,
         description="how long a transaction waits until everything before its hour is known of its terminal; then it is judged without",
     )
-    web_host: str = Field(default="127.0.0.1", description="address of the worker's HTTP server (health, ready, metrics)")
-    web_port: Port = Field(default=6066, description="its port; 0 takes a free one")
+    web_host: str = Field(
+        default="127.0.0.1",
+        description="address of the HTTP server of a worker or of `act` (health, ready, metrics; verdicts at a worker)",
+    )
+    web_port: Port = Field(default=6066, description="its port (`act`: 6067 unless set); 0 takes a free one")
     web_token: SecretStr | None = Field(
-        default=None, description="who posts verdicts must know it; needed where the HTTP server is not on loopback; never printed"
+        default=None,
+        description="who posts verdicts must know it (16 characters or more); needed for that where the HTTP server is not on loopback; never printed",
     )
     verdict_window: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         default=50_000, description="flags that a worker remembers, to join verdicts with them; 0: no live precision"

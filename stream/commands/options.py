@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Word = TypeVar("Word", bound=str)
 Broker = Annotated[str | None, typer.Option(help="Kafka bootstrap servers, host:port[,…].", show_default=False)]
 Group = Annotated[str | None, typer.Option(help="Consumer group of the workers.", show_default=False)]
-Prefix = Annotated[str | None, typer.Option(help="Put in front of every topic name.", show_default=False)]
+Prefix = Annotated[str | None, typer.Option(help="Put in front of the name of every topic and group.", show_default=False)]
 PolicyFile = Annotated[Path | None, typer.Option("--policy", help="Policy file (TOML).", show_default=False)]
 Models = Annotated[Path | None, typer.Option(help="Folder of model bundles.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]

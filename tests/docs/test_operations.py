@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -35,6 +35,15 @@ def test_every_command_is_documented_and_every_documented_one_is_there() -> None
 
 def test_every_setting_is_documented_and_every_documented_one_is_there() -> None:
     assert set(re.findall(rf"`({PREFIX}[A-Z_]+)` \|", OPERATIONS)) == {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_setting_means_what_its_row_says(name: str) -> None:
+    (meaning,) = re.findall(rf"^\| `{PREFIX}{name.upper()}` \| [^|]*\| (.+) \|$", OPERATIONS, flags=re.MULTILINE)
+    field = Settings.model_fields[name]
+    choices = [f"`{choice}`" for choice in get_args(field.annotation) if isinstance(choice, str)]
+    listed = f": {', '.join(choices[:-1])} or {choices[-1]}" if choices else ""
+    assert meaning.removesuffix(listed) == field.description
 
 
 def test_every_metric_is_documented_and_every_documented_one_is_there() -> None:
