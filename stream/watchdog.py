@@ -1,6 +1,6 @@
 """Notices a worker that has work and does none: Kafka clients are known to stop fetching after some rebalances.
 
-The cure is to exit with an error and be started again, which loses nothing; the disease is to sit there looking alive."""
+The cure is to begin anew (`stream.again`), which loses nothing; the disease is to sit there looking alive."""
 
 from __future__ import annotations
 

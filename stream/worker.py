@@ -165,10 +165,10 @@ async def serve(
         # committed is delivered again.
         return
     if stalled.done() and not stalled.cancelled():
-        raise ClientGaveUpError("there are records to read, but the Kafka client has stopped fetching; start the worker again, nothing is lost")
+        raise ClientGaveUpError("there are records to read, but the Kafka client has stopped fetching")
     if app.crashed or (starting.done() and not starting.cancelled() and starting.exception() is not None):
         reason = app.crash_reason or (starting.exception() if starting.done() and not starting.cancelled() else None)
-        raise ClientGaveUpError(f"the Kafka client gave up ({type(reason).__name__}: {reason}); start the worker again, nothing is lost")
+        raise ClientGaveUpError(f"the Kafka client gave up ({type(reason).__name__}: {reason})")
 
 
 def _lags(settings: Settings) -> dict[str, int]:

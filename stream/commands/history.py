@@ -15,7 +15,7 @@ from stream.commands.options import Broker, Group, Json, Models, PolicyFile, Pre
 
 def replay(
     topic: Annotated[str | None, typer.Option(help="Topic whose history is judged.", show_default=False)] = None,
-    file: Annotated[Path | None, typer.Option("--input", help="File instead: JSON Lines or Parquet.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Option("--input", help="File instead: JSON Lines, CSV or Parquet.", show_default=False)] = None,
     kind: Annotated[str | None, typer.Option(help="message or transaction, where it is not plain.", show_default=False)] = None,
     fields: Annotated[list[str] | None, typer.Option("--map", help="field=column of the file.", show_default=False)] = None,
     constants: Annotated[list[str] | None, typer.Option("--set", help="field=value for every row of the file.", show_default=False)] = None,

@@ -102,14 +102,18 @@ def worker(
     resolved = settings_for(
         broker=broker, group=group, prefix=prefix, policy=policy, models=models, state_dir=state_dir, web_port=web_port
     )
-    if replay is not None:
-        from stream.replay.member import join
-
-        asyncio.run(join(resolved, replay, on_ready=lambda address: typer.echo(f"ready {address}")))
-        return
     names = [name.strip() for name in agents.split(",") if name.strip()]
+
+    def ready(address: str) -> None:
+        typer.echo(f"ready {address}")
+
     try:
-        asyncio.run(run(resolved, names, on_ready=lambda address: typer.echo(f"ready {address}")))
+        if replay is not None:
+            from stream.replay.member import join
+
+            asyncio.run(join(resolved, replay, on_ready=ready))
+        else:
+            asyncio.run(run(resolved, names, on_ready=ready))
     except ClientGaveUpError as error:
         begin_anew(resolved, str(error))
 
