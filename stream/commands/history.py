@@ -75,6 +75,7 @@ def fit(
     name: Annotated[str, typer.Option(help="The policy's name.")] = "fitted",
     policy: PolicyFile = None,
     broker: Broker = None,
+    prefix: Prefix = None,
     as_json: Json = False,
 ) -> None:
     """Choose thresholds from a budget."""
@@ -83,7 +84,7 @@ def fit(
     from stream.replay.policies import fit_policy
     from stream.replay.terminal import fit_table
 
-    found = fit_policy(settings_for(policy=policy, broker=broker), budget, run=run, out=out, verdicts=verdicts, name=name)
+    found = fit_policy(settings_for(policy=policy, broker=broker, prefix=prefix), budget, run=run, out=out, verdicts=verdicts, name=name)
     if as_json:
         say(found.to_json())
     else:

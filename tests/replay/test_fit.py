@@ -134,6 +134,26 @@ def test_a_fitted_policy_is_written_with_what_it_promises_and_reads_back(results
     assert interval[0] < found.queue[0].value < interval[1]
 
 
+def test_verdicts_of_a_topic_behind_a_prefix_are_those_of_a_file(run: Any, embedded: str, results: Results, tmp_path: Path) -> None:
+    said = tmp_path / "said.jsonl"
+    said.write_text("".join(
+        json.dumps({
+            "id": f"v{number}", "event_id": f"m{number}", "label": "spam", "source": "test", "occurred_at": "2026-01-20T00:00:00Z",
+            "outcome": "confirmed" if number % 5 else "overturned",
+        }) + "\n"
+        for number in range(0, 1_600, 2)
+    ))
+    shared = ("--broker", embedded, "--prefix", "p-")
+    assert run("topics", "create", *shared)[0] == run("send", "verdicts", str(said), *shared)[0] == 0
+
+    def fitted(*options: str) -> Any:
+        code, out, error = run("policy", "fit", str(results.folder), "--budget", "recall 0.5 on spam", "--json", *options)
+        assert code == 0, error
+        return json.loads(out)
+
+    assert fitted("--verdicts", "verdicts", *shared) == fitted("--verdicts", str(said)) != fitted()
+
+
 @given(
     name=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable() or "\x00" <= text[0] < " "),
     review=st.floats(0, 1), block=st.none() | st.floats(0, 1),
