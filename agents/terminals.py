@@ -26,7 +26,7 @@ from models.ledger import VERDICT_HORIZON_MS
 from models.standing import CLEARED, FRAUD, UNSEEN, VISIT, News, Standing
 from models.terminal import closed_hour
 from schemas.codec import Position, RawRecord
-from schemas.dead_letter import DeadLetter
+from schemas.dead_letter import DeadLetter, retries_of
 from schemas.flag import Flag, Mode, Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy
@@ -68,7 +68,7 @@ class TerminalAgent:
         work = Work(self._state, self._inputs, self._wait_ms, self._recent)
         letters: list[DeadLetter] = []
         redelivered = 0
-        cases: list[tuple[Case, RawRecord]] = []
+        cases: list[tuple[Case, Visit, RawRecord]] = []
         appended_ms: dict[tuple[int, int], int] = {}
         for raw in records:
             found = read(raw.value)
@@ -79,12 +79,14 @@ class TerminalAgent:
             redelivered += due is None
             for one in due or ():
                 visit, own, _, _ = one
-                cases.append((self.case(work, one), own))
+                cases.append((self.case(work, one), visit, own))
                 appended_ms[visit.at.partition, visit.at.offset] = visit.appended_ms
         flags: list[Flag] = []
-        for (_, raw), answer in zip(cases, self._assessor.assess([case for case, _ in cases], at=at), strict=True):
+        for (_, visit, raw), answer in zip(cases, self._assessor.assess([case for case, _, _ in cases], at=at), strict=True):
             if isinstance(answer, Exception):
-                letters.append(dead_letter(raw, error_class=type(answer).__name__, error_text="cannot be scored", at=at))
+                # The letter holds the visit, which people cannot read.
+                text = f"cannot be scored; the transaction is {visit.at.topic}/{visit.at.partition}@{visit.at.offset}"
+                letters.append(dead_letter(raw, error_class=type(answer).__name__, error_text=text, at=at))
             elif answer is not None:
                 flags.append(answer)
         return Outcome(flags, letters, work.writes(), redelivered, appended_ms=appended_ms, too_late=work.too_late)
@@ -137,13 +139,16 @@ class Work:
         known = self._get(index)
         seen = _SEEN.pack(effective_ms, visit.entry.at_ms, visit.at.partition, visit.at.offset)
         if known and known[_PLACE.size : _SEEN.size] == seen[_PLACE.size :]:
-            # The same record of the transactions, published again after a crash: it was judged, or waits.
-            return []
-        self._values[index] = seen + key
-        if not known or _SEEN.unpack_from(known)[0] // DAY_MS != effective_ms // DAY_MS:
-            self._date(partition, board, effective_ms // DAY_MS, visit.entry.id)
-        entry = visit.entry
-        self._hear(partition, key, board, News(effective_ms, VISIT, entry.at_ms, entry.id, entry.amount_minor, entry.currency, visit.odd))
+            if not retries_of(raw.headers):
+                # The same record of the transactions, published again after a crash: it was judged, or waits.
+                return []
+            # Out of a dead letter: it was folded in when it could not be scored.
+        else:
+            self._values[index] = seen + key
+            if not known or _SEEN.unpack_from(known)[0] // DAY_MS != effective_ms // DAY_MS:
+                self._date(partition, board, effective_ms // DAY_MS, visit.entry.id)
+            entry = visit.entry
+            self._hear(partition, key, board, News(effective_ms, VISIT, entry.at_ms, entry.id, entry.amount_minor, entry.currency, visit.odd))
         hour_ms = closed_hour(visit.clock_ms)
         if hour_ms <= board.closed_ms:
             return [(visit, raw, key, self._as_of(board, board.closed_ms))]

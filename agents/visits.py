@@ -7,7 +7,7 @@ mark     2 u8 · channel u8 · partition u16 · clock_ms i64 · complete_ms i64
 ruling   3 u8 · id u64 · known_ms i64 · fraud u8
 ```
 A visit is keyed by terminal; marks and rulings go to every partition. They never leave the workers of one version: while
-another is rolled out, what it cannot read becomes a dead letter."""
+another is rolled out, what it cannot read becomes a dead letter, to be sent again when all are of that version."""
 
 from __future__ import annotations
 

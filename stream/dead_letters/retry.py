@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 from aiokafka.errors import KafkaError
 
+from agents.visits import TOPIC as VISITS
 from schemas.dead_letter import LETTER_HEADER, RETRY_HEADER, SINK_HEADER, DeadLetter, Retried
 from stream.dead_letters.letter import Letter
 from stream.dead_letters.read import READ, TOPIC, bodies
@@ -28,7 +29,8 @@ from stream.replay.window import Bound
 from stream.settings import Settings
 
 MAX_RETRIES = 3
-INPUTS = frozenset({"messages", "transactions", "verdicts"})
+INPUTS = frozenset({"messages", "transactions", "verdicts", VISITS})
+"""Topics that workers read. Transactions are judged at their terminals as records of the last."""
 ACTIONS = "action-retries"
 """Where a flag goes that a sink of the actions service did not take: to that service alone."""
 OURS = frozenset({RETRY_HEADER, LETTER_HEADER, SINK_HEADER})

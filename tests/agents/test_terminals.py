@@ -22,7 +22,8 @@ from agents.visits import TOPIC, TRANSACTIONS, VERDICTS, Mark, pack_mark
 from models.entry import key64
 from models.features import FEATURES, Vector, vector
 from models.ledger import Ledger, in_time_order
-from schemas.codec import Position, RawRecord, encode
+from schemas.codec import Position, RawHeaders, RawRecord, encode
+from schemas.dead_letter import RETRY_HEADER, DeadLetter
 from schemas.flag import Flag, Provenance, Reason
 from schemas.policy import LabelRule, Policy
 from schemas.transaction import Transaction
@@ -100,9 +101,11 @@ class Stream:
     read: dict[tuple[str, int], int] = field(default_factory=dict)
     clock_ms: int = LOADED_MS
     too_late: int = 0
+    model: Telling = field(default_factory=Telling)
+    letters: list[DeadLetter] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        model, origin = Telling(), Provenance(model="m", policy="p")
+        model, origin = self.model, Provenance(model="m", policy="p")
         self.agents: dict[str, Agent] = {
             "transactions": FraudAgent(model, EVERYTHING, _Read(self.states["transactions"]), origin, tier="t", terminals=PARTITIONS),
             "verdicts": VerdictAgent(partitions=PARTITIONS),
@@ -112,11 +115,13 @@ class Stream:
         }
         self.logs = {topic: [[] for _ in range(PARTITIONS)] for topic in self.agents}
 
-    def append(self, topic: str, key: bytes | None, value: bytes, partition: int | None = None) -> None:
+    def append(
+        self, topic: str, key: bytes | None, value: bytes, partition: int | None = None, *, headers: RawHeaders = ()
+    ) -> None:
         number = crc32(key or b"") % PARTITIONS if partition is None else partition
         log = self.logs[topic][number]
         self.clock_ms += 1
-        log.append(RawRecord(Position(topic, number, len(log)), key, value, self.clock_ms))
+        log.append(RawRecord(Position(topic, number, len(log)), key, value, self.clock_ms, headers))
 
     def load(self, paid: Iterable[Transaction], said: Iterable[Verdict]) -> None:
         for tx in paid:
@@ -136,7 +141,8 @@ class Stream:
         start = self.read.get((topic, partition), 0)
         batch = self.logs[topic][partition][start : start + self.chance.choice(self.batch)]
         outcome: Outcome = self.agents[topic].handle(batch, at=NOW)
-        assert not outcome.dead_letters
+        assert not outcome.dead_letters or isinstance(self.model, Failing)
+        self.letters += outcome.dead_letters
         self.flags.update((flag.event.id, flag) for flag in outcome.flags)
         self.send(outcome.onward)
         self.send(outcome.closing)
@@ -247,6 +253,46 @@ def test_a_transaction_that_names_no_terminal_is_judged_at_once() -> None:
     stream.load([payment(1, START, card="c", place=None)], [])
     stream.step("transactions", *stream.lag("transactions"))
     assert [(flag.event.id, flag.not_assessed) for flag in stream.flags.values()] == [("t1", ("terminal",))]
+
+
+class Failing(Telling):
+    """Cannot score the amount 666 while it is `broken`."""
+
+    broken = True
+
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.broken and (rows[:, NAMES.index("amount")] == np.float32(6.66)).any():
+            raise ArithmeticError
+        return super().score(rows)
+
+
+def test_a_transaction_that_cannot_be_scored_at_its_terminal_is_judged_when_its_letter_is_sent_again() -> None:
+    model = Failing()
+    stream = Stream(random.Random(1), batch=(64,), model=model)
+    hours = [payment(n, START + timedelta(hours=n), card="c", place="p", amount=666 if n == 3 else 500) for n in range(6)]
+    _, said = scene(1)
+    stream.load(hours, said[:1])
+    stream.run()
+    (letter,) = stream.letters
+    (source,) = [raw for log in stream.logs["transactions"] for raw in log if raw.value == encode(hours[3])]
+    (visit,) = [raw for log in stream.logs[TOPIC] for raw in log if raw.at[1:] == (letter.partition, letter.offset)]
+    assert (letter.topic, letter.key, letter.value) == (TOPIC, visit.key, visit.value)
+    assert letter.error_text == f"cannot be scored; the transaction is transactions/{source.at.partition}@{source.at.offset}"
+    assert set(stream.flags) == {"t0", "t1", "t2", "t4", "t5"}
+
+    model.broken = False
+    before = _standings(stream)
+    stream.append(TOPIC, letter.key, letter.value or b"", letter.partition)
+    stream.run()
+    assert "t3" not in stream.flags, "a visit that was published twice was judged before"
+    stream.append(TOPIC, letter.key, letter.value or b"", letter.partition, headers=((RETRY_HEADER, b"1"),))
+    stream.run()
+    assert (stream.flags["t3"].event.offset, stream.flags["t3"].event.topic) == (source.at.offset, "transactions")
+    assert _standings(stream) == before, "it was folded in already"
+
+
+def _standings(stream: Stream) -> dict[StateKey, bytes]:
+    return {at: value[HEADER_BYTES:] for at, value in stream.states[TOPIC].items() if at.key[:1] in (b"t", b"i", b"d")}
 
 
 def test_what_is_no_record_of_a_terminal_is_a_dead_letter_and_no_more() -> None:

@@ -32,6 +32,15 @@ def test_the_record_goes_back_as_it_was_to_its_topic_and_partition(settings: Set
     assert again.headers == (*headers, ("flagstream-retry", b"1"), ("flagstream-letter", letter.id.encode()))
 
 
+def test_a_transaction_on_its_way_to_its_terminal_goes_back_there(settings: Settings, put: Put, lying: Lying) -> None:
+    letter = put(7, topic="terminal-visits", partition=2, key=b"place", value=b"\x01\x00binary")
+    assert outcomes(settings) == ["retried"]
+    (again,) = lying("terminal-visits")
+    assert (again.at.partition, again.key, again.value) == (2, b"place", b"\x01\x00binary")
+    assert again.headers == (("flagstream-retry", b"1"), ("flagstream-letter", letter.id.encode()))
+    assert lying("transactions") == []
+
+
 def test_a_second_retry_of_a_letter_says_so_and_sends_nothing(settings: Settings, put: Put, lying: Lying) -> None:
     put(1)
     put(2)
