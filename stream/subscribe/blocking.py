@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kafka import AsyncConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import IllegalStateError, KafkaError
 
 from schemas.flag import Flag
 from stream.clients import kafka_python_options
@@ -113,14 +113,24 @@ class BlockingReader:
                 time.sleep(POLL_S)
                 continue
             now_s = time.monotonic()
-            joining = settling or (self._plan.group is not None and not self._consumer.assignment())
-            if records or (joining and now_s - begun_s < CONNECT_TIMEOUT_S):
+            if records or (now_s - begun_s < CONNECT_TIMEOUT_S and (settling or self._awaiting())):
                 self._progress.put(records)
                 heard_s = now_s
             elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:
                 self._commit()
                 return None
         return None
+
+    def _awaiting(self) -> bool:
+        """Whether something may be there of which the broker has not told yet, so that silence means nothing."""
+        held = self._consumer.assignment()
+        if not held:
+            return self._plan.group is not None
+        try:
+            return not self._progress.at_end({tp.partition: self._consumer.highwater(tp) for tp in held})
+        except IllegalStateError:
+            # Given away since the line before: the client assigns in a thread of its own.
+            return True
 
     def stop(self) -> None:
         """End the loop, from any thread: at once where it waits for records, else when the body in hand returned."""

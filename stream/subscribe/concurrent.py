@@ -138,14 +138,20 @@ class AsyncReader:
                 await asyncio.sleep(POLL_S)
                 continue
             now_s = time.monotonic()
-            joining = settling or (self._plan.group is not None and not self._consumer.assignment())
-            if records or self._progress.open or (joining and now_s - begun_s < CONNECT_TIMEOUT_S):
+            if records or self._progress.open or (now_s - begun_s < CONNECT_TIMEOUT_S and (settling or self._awaiting())):
                 self._progress.put(records)
                 heard_s = now_s
             elif self._plan.idle_timeout_s is not None and now_s - heard_s >= self._plan.idle_timeout_s:
                 await self._commit()
                 return None
         return None
+
+    def _awaiting(self) -> bool:
+        """Whether something may be there of which the broker has not told yet, so that silence means nothing."""
+        held = self._consumer.assignment()
+        if not held:
+            return self._plan.group is not None
+        return not self._progress.at_end({tp.partition: self._consumer.highwater(tp) for tp in held})
 
     async def _until_done(self, timeout_s: float) -> None:
         """Until a held flag is done, or so long."""

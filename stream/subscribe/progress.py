@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -94,6 +94,10 @@ class Progress:
     def reached(self) -> int:
         """Those of `span` that a commit would spare."""
         return sum(ledger.due for ledger in self._ledgers.values())
+
+    def at_end(self, ends: Mapping[int, int | None]) -> bool:
+        """Whether everything before `ends` (by partition; None: not told yet) was handed out and done."""
+        return all(end is not None and self.next_offsets.get(partition, end) >= end for partition, end in ends.items())
 
     def put(self, records: Iterable[Any]) -> None:
         """Queue fetched records, in order for each partition."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
+from kafka import KafkaProducer
 
+from schemas.codec import encode
 from schemas.flag import LabelScore
-from stream.subscribe import Subscription
+from stream import topics
+from stream.embedded import EmbeddedBroker
+from stream.settings import Settings
+from stream.subscribe import Subscription, subscribe
 from tests.flags import make_flag
 
 from .conftest import Open, Publish
@@ -105,6 +111,23 @@ def test_a_group_begins_at_the_earliest_and_then_where_it_stopped_unless_it_is_t
     assert loop.once(open_one(idle_timeout_s=1.2, group="new", start="latest")) == []
     publish(make_flag(3))
     assert loop.once(open_one(idle_timeout_s=1.2, group="new")) == ["flag-3"], "where it began counts as where it stopped"
+
+
+@pytest.mark.parametrize(
+    ("request_of", "options"),
+    [
+        ("Fetch", {}), ("OffsetFetch", {"group": "g"}), ("ListOffsets", {"group": "g"}), ("Fetch", {"group": "g"}),
+        ("Fetch", {"group": "g", "start": "earliest"}),
+    ],
+)  # fmt: skip
+def test_silence_is_counted_from_when_the_broker_has_answered(
+    loop: Loop, embedded_broker: EmbeddedBroker, request_of: str, options: dict[str, Any]
+) -> None:
+    topics.create(Settings(broker=embedded_broker.address), only={"flags"})
+    with contextlib.closing(KafkaProducer(bootstrap_servers=embedded_broker.address)) as producer:
+        producer.send("flags", encode(make_flag(1))).get(timeout=30)
+    embedded_broker.faults.delay(request_of, 0.8)
+    assert loop.once(subscribe(broker=embedded_broker.address, idle_timeout_s=0.2, **options)) == ["flag-1"]
 
 
 def test_without_a_group_each_gets_everything_and_nothing_is_committed(loop: Loop, open_one: Open, publish: Publish) -> None:
