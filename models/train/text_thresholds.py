@@ -15,17 +15,17 @@ from models.train.text_sources import HEADS
 
 ORDINARY: tuple[str, ...] = ("jigsaw", "jigsaw_binary", "sms_spam", "youtube_spam", "convabuse", "dreaddit", "written/everyday")
 """Sets whose harmless texts are what people write to each other on most days. Sets that were gathered by hateful words are not among them."""
-REVIEW, BLOCK = 0.01, 0.001
+REVIEW, BLOCK = 0.015, 0.001
 """Shares of ordinary harmless texts that may be flagged for review, and blocked."""
-NEAR_MISSES = 0.1
+NEAR_MISSES = 0.05
 """Share of our own harmless wordings and texts, most of them written to look like a harm, that may be flagged."""
-_LEAST, _MOST = (0.3, 0.8), (0.95, 0.99)
+_LEAST, _MOST = (0.2, 0.8), (0.95, 0.99)
 
 
 def default_thresholds(bundle: Path, table: TextTable, *, limit: int = 6000) -> dict[str, tuple[float, float]]:
     """Per label the calibrated probabilities from which on to review and to block, by validation texts.
 
-    Rounded up to hundredths; at least .3 for review and .8 for block, since a budget alone would flag improbable texts where a
+    Rounded up to hundredths; at least .2 for review and .8 for block, since a budget alone would flag improbable texts where a
     label is rare."""
     model = TextClassifier.load(Bundle.open(bundle))
     rows = table.rows("valid")
