@@ -32,7 +32,7 @@ def find(model: TextClassifier) -> SpanFinder:
 @pytest.mark.parametrize("before", ["", FILLER, FILLER * 30, "😀 ünïcode ＡＢＣ \u200b\u200b " * 3], ids=["alone", "after a sentence", "far in", "odd"])
 @pytest.mark.parametrize(
     ("abuse", "core"),
-    [(ABUSE, "bitch"), ("you s t u p i d b1tch", "b1tch"), ("you stup\u200bid bi\u0301tch", "bi\u0301tch"), ("ｙｏｕ ｓｔｕｐｉｄ ｂｉｔｃｈ", "ｂｉｔｃｈ")],
+    [(ABUSE, "stupid bitch"), ("you s t u p i d b1tch", "s t u p i d b1tch"), ("you stup\u200bid bi\u0301tch", "stup\u200bid bi\u0301tch"), ("ｙｏｕ ｓｔｕｐｉｄ ｂｉｔｃｈ", "ｓｔｕｐｉｄ ｂｉｔｃｈ")],
     ids=["plain", "leetspeak", "invisible", "wide"],
 )
 def test_the_span_points_at_the_abuse_in_the_text_as_sent(find: SpanFinder, before: str, abuse: str, core: str) -> None:
