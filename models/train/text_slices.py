@@ -19,7 +19,7 @@ from models.train.text_written import written
 from schemas.labels import MESSAGE_LABELS
 
 OWN = "written"
-"""The texts that were written for this project; those for testing by another hand than those that were trained on."""
+"""The texts that were written for this project; those for testing apart from those that were trained on."""
 _POSTS, _MAIL = "posts, our annotation", "mail and SMS, our annotation"
 """Test texts of sets that never train, and of the spam sets, annotated by us for every harm."""
 ABUSIVE: tuple[str, ...] = ("harassment", "hate", "threat", "profanity")

@@ -31,8 +31,8 @@ def default_thresholds(bundle: Path, table: TextTable, *, limit: int = 6000) -> 
     rows = table.rows("valid")
     ordinary = rows[np.isin(table.sources[rows], ORDINARY)]
     ordinary = np.random.default_rng(0).permutation(ordinary)[:limit]
-    own = rows[np.char.startswith(table.sources[rows].astype(str), "templates/")]
-    own = np.concatenate([own, rows[np.char.startswith(table.sources[rows].astype(str), "written/")]])
+    sources = table.sources[rows].astype(str)
+    own = rows[np.char.startswith(sources, "templates/") | np.char.startswith(sources, "written/")]
     said = {name: model.score([table.texts[row] for row in part]) for name, part in (("ordinary", ordinary), ("own", own))}
 
     def harmless(name: str, part: NDArray[np.int64], label: str, column: int) -> NDArray[np.float32]:
