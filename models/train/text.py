@@ -26,12 +26,15 @@ from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import TextConfig
 from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
+from models.train.text_narrow import narrow, reshape, widths_of
 from models.train.text_network import built, forward, logits, pad, student
 from models.train.text_sources import HEADS
 from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
 
 log = logging.getLogger(__name__)
+_READ_TO_NARROW = 3_000
+"""Training texts that tell which neurons matter."""
 _CHUNK = 50
 """Batches whose texts are sorted by length together, so that a batch has little padding."""
 
@@ -50,29 +53,26 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     rows = table.rows("train")
+    checkpoint = out / "checkpoint.pt"
+    resume = resume and checkpoint.exists()
     origin = out if resume else start
     if origin is not None:
         tokenizer_json, kept = (origin / "tokenizer.json").read_text(), np.load(origin / "kept.npy")
     else:
         tokenizer_json, kept = prune([table.texts[row] for row in rows], table.shares[rows], config.vocabulary)
     (out / "tokenizer.json").write_text(tokenizer_json)
-    (out / "config.json").write_text(json.dumps(asdict(config), indent=1))
     np.save(out / "kept.npy", kept)
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.enable_truncation(config.max_tokens)
 
-    encoder = origin / "encoder.json" if origin is not None else None
-    if encoder is not None and encoder.exists():
-        # The run began with a checkpoint of the user's, whose shape is its own.
-        shape = json.loads(encoder.read_text())
-        model = built(shape)
-        (out / "encoder.json").write_text(json.dumps(shape))
-        layers = list(range(int(shape["num_hidden_layers"])))
-        (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers}, indent=1))
-    else:
-        model = student(kept, config.layers, len(HEADS))
-    if start is not None:
+    model = _network(origin, kept, out, config)
+    if start is not None and not resume:
         model.load_state_dict(torch.load(start / "weights.pt", weights_only=True))
+    if config.feed_forward and not resume:
+        read = np.random.default_rng(config.seed).choice(rows, min(_READ_TO_NARROW, len(rows)), replace=False)
+        narrow(model, config.feed_forward, [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in read])])
+    settings = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps(settings | {"feed_forward": widths_of(model)}, indent=1))
     mean = AveragedModel(model, avg_fn=_moving(config.averaged)) if config.averaged else None
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
     drawn = float(table.shares[rows].sum())
@@ -81,8 +81,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total))
     )
     done = 0
-    checkpoint = out / "checkpoint.pt"
-    if resume and checkpoint.exists():
+    if resume:
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
@@ -144,6 +143,22 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     figures = _report(model, table, tokenizer, total, limit=0)
     (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
     return out / "weights.pt"
+
+
+def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:
+    """The network of the run `origin`, or a new one, with weights to be loaded yet; its shape is noted in `out`."""
+    layers, encoder = list(config.layers), None if origin is None else origin / "encoder.json"
+    widths = [] if origin is None else json.loads((origin / "config.json").read_text()).get("feed_forward", [])
+    if encoder is not None and encoder.exists():
+        # The run began with a checkpoint of the user's, whose shape is its own.
+        shape = json.loads(encoder.read_text())
+        model = built(shape)
+        (out / "encoder.json").write_text(json.dumps(shape))
+        layers = list(range(int(shape["num_hidden_layers"])))
+    else:
+        model = student(kept, layers, len(HEADS))
+    (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers}, indent=1))
+    return reshape(model, widths) if widths else model
 
 
 def _moving(kept: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:

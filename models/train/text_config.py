@@ -21,6 +21,8 @@ class TextConfig:
     seed: int = 20261123
     layers: tuple[int, ...] = (0, 2, 5)
     """Layers of MiniLM-L6 that the student starts from."""
+    feed_forward: tuple[int, ...] = ()
+    """Neurons to keep in the feed-forward part of each layer of the run that training starts from; (): all."""
     vocabulary: int = 16_384
     max_tokens: int = 80
     """Tokens a text is cut to in training; serving reads windows of 128."""

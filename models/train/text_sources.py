@@ -147,10 +147,10 @@ _WIKIPEDIA = "labels CC0, comments CC BY-SA 3.0"
 SOURCES: tuple[TextSource, ...] = (
     TextSource(name="jigsaw", licence=_WIKIPEDIA, use="train", cells=_jigsaw, share=0.8),
     TextSource(name="jigsaw_binary", licence=_WIKIPEDIA, use="train", cells=_jigsaw_binary, share=0.5),
-    TextSource(name="dynahate", licence="CC BY 4.0", use="train", cells=_dynahate, share=1.8),
+    TextSource(name="dynahate", licence="CC BY 4.0", use="train", cells=_dynahate, share=2.4),
     TextSource(name="measuring_hate", licence="CC BY 4.0", use="train", cells=_measuring_hate),
     TextSource(name="davidson", licence="MIT", use="train", cells=_davidson, share=0.5),
-    TextSource(name="edos", licence="CC0", use="train", cells=_edos, share=2.5),
+    TextSource(name="edos", licence="CC0", use="train", cells=_edos, share=3.5),
     TextSource(name="stormfront", licence="CC BY-SA 3.0", use="train", cells=_stormfront),
     TextSource(name="convabuse", licence="CC BY 4.0", use="train", cells=_convabuse, share=3.0),
     TextSource(name="toxic_spans", licence="CC0", use="train", cells=_toxic_spans, share=0.6, note="cut into sentences by the toxic spans"),
