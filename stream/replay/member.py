@@ -50,7 +50,7 @@ async def join(settings: Settings, run: str, *, on_ready: Callable[[str], None])
     def build(state: State | None) -> Share:
         return Share(judge, state, kind=kind, topic=topic, parts=plan.manifest.parts, at=plan.manifest.at)
 
-    registered = Registration(topic, build, BATCH[kind], stateful=kind == "transaction")
+    registered = Registration(topic, build, BATCH, stateful=kind == "transaction")
     collector.spare()
     async with producing(mine) as producer:
         with state_slot(settings.state_dir / f"{settings.prefix}{mine.group}") as slot:
@@ -79,7 +79,7 @@ def _plan(settings: Settings, run: str) -> Plan:
 
 def _judge(settings: Settings, plan: Plan) -> Judge:
     kind, manifest = plan.manifest.kind, plan.manifest
-    judge = bundle_judge(bundle_folder(settings, BUNDLES[kind]), plan.rules, kind, explain=plan.explain)
+    judge = bundle_judge(bundle_folder(settings, BUNDLES[kind]), plan.rules, kind, explain=plan.explain, floors=manifest.floors)
     if judge.model_digest != manifest.model:
         raise UsageError(
             f"this replay is of model {manifest.model}, but here is {judge.model_digest}: name its folder by --models, or FLAGSTREAM_MODELS"
