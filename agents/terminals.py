@@ -81,6 +81,8 @@ class TerminalAgent:
                 visit, own, _, _ = one
                 cases.append((self.case(work, one), visit, own))
                 appended_ms[visit.at.partition, visit.at.offset] = visit.appended_ms
+        strange = "waited, and is no record of this version"
+        letters += [dead_letter(raw, error_class="Malformed", error_text=strange, at=at) for raw in work.unreadable]
         flags: list[Flag] = []
         for (_, visit, raw), answer in zip(cases, self._assessor.assess([case for case, _, _ in cases], at=at), strict=True):
             if isinstance(answer, Exception):
@@ -112,6 +114,8 @@ class Work:
         self._values: dict[StateKey, bytes] = {}
         self.too_late = 0
         """Rulings on transactions of longer ago than the horizon."""
+        self.unreadable: list[RawRecord] = []
+        """What waited in the state, written by another version, and is nothing that this one can read."""
 
     def take(self, raw: RawRecord, found: Visit | Mark | Ruling) -> list[Due] | None:
         """Fold a record in; the transactions that are to be judged now, each as of its own hour. None: it was applied before."""
@@ -128,7 +132,7 @@ class Work:
             if ready is not None:
                 due += self._close(raw.at, board, ready)
         else:
-            self._rule(raw.at.partition, board, found)
+            self._rule(raw, board, found)
         return due
 
     def _visit(self, raw: RawRecord, visit: Visit, board: Board) -> list[Due]:
@@ -162,7 +166,8 @@ class Work:
         board.parked[hour_ms] = Demand(count + 1, appended_ms, since_ms)
         return []
 
-    def _rule(self, partition: int, board: Board, ruling: Ruling) -> None:
+    def _rule(self, raw: RawRecord, board: Board, ruling: Ruling) -> None:
+        partition = raw.at.partition
         effective_ms = max(ruling.known_ms, board.closed_ms + 1)
         board.first_ruling_ms = effective_ms if board.first_ruling_ms is None else min(board.first_ruling_ms, effective_ms)
         if ruling.known_ms <= board.closed_ms:
@@ -171,7 +176,7 @@ class Work:
             return
         hour_ms = closed_hour(ruling.known_ms + HOUR_MS)
         count = board.rulings.get(hour_ms, 0)
-        self._append(partition, _RULINGS, hour_ms, count, (b"", pack_ruling(ruling)))
+        self._append(partition, _RULINGS, hour_ms, count, (_PLACE.pack(raw.at.offset), pack_ruling(ruling)))
         board.rulings[hour_ms] = count + 1
 
     def _resolve(self, partition: int, board: Board, ruling: Ruling, effective_ms: int, closed_ms: int) -> None:
@@ -192,10 +197,12 @@ class Work:
         """Close `hour_ms` and those before it; the transactions that waited for them."""
         before_ms, board.closed_ms = board.closed_ms, hour_ms
         for hour in sorted(hour for hour in board.rulings if hour <= hour_ms):
-            for _, value in self._taken(at.partition, _RULINGS, hour, board.rulings.pop(hour)):
+            for place, value in self._taken(at.partition, _RULINGS, hour, board.rulings.pop(hour)):
                 ruling = read(value)
                 if isinstance(ruling, Ruling):
                     self._resolve(at.partition, board, ruling, ruling.known_ms, before_ms)
+                else:
+                    self._refuse(at, place, None, value)
         return self._released(at, board, hour_ms, assessed=True)
 
     def _give_up(self, raw: RawRecord, board: Board) -> list[Due]:
@@ -215,12 +222,21 @@ class Work:
         for hour in sorted(hour for hour in board.parked if hour <= hour_ms):
             as_of = self._as_of(board, hour) if assessed else None
             for key, stored in self._taken(at.partition, _PARKED, hour, board.parked.pop(hour).waiting):
-                value = stored[_PLACE.size :]
+                place, value = stored[: _PLACE.size], stored[_PLACE.size :]
                 visit = read(value)
                 if isinstance(visit, Visit):
-                    own = RawRecord(Position(at.topic, at.partition, _PLACE.unpack_from(stored)[0]), key, value, visit.appended_ms)
+                    own = RawRecord(Position(at.topic, at.partition, _PLACE.unpack(place)[0]), key, value, visit.appended_ms)
                     due.append((visit, own, key, as_of))
+                else:
+                    self._refuse(at, place, key, value)
         return due
+
+    def _refuse(self, at: Position, place: bytes, key: bytes | None, value: bytes) -> None:
+        """Note that `value` waited and cannot be read, as the record that it came as: its offset was committed when it was stored, so
+        only a dead letter keeps it."""
+        # Rulings that an earlier version stored have no place: they take that of the record that ends their wait.
+        offset = _PLACE.unpack(place)[0] if len(place) == _PLACE.size else at.offset
+        self.unreadable.append(RawRecord(Position(at.topic, at.partition, offset), key, value, self._boards[at.partition].header.timestamp_ms))
 
     @staticmethod
     def _as_of(board: Board, hour_ms: int) -> int | None:

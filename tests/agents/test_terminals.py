@@ -18,10 +18,11 @@ from agents.fraud import FraudAgent
 from agents.protocol import Agent, Onward, Outcome, StateKey
 from agents.terminals import INDEXED_MS, TerminalAgent
 from agents.verdicts import VerdictAgent
-from agents.visits import TOPIC, TRANSACTIONS, VERDICTS, Mark, pack_mark
+from agents.visits import TOPIC, TRANSACTIONS, VERDICTS, Mark, Ruling, Visit, pack_mark, read
 from models.entry import key64
 from models.features import FEATURES, Vector, vector
 from models.ledger import Ledger, in_time_order
+from models.standing import Standing
 from schemas.codec import Position, RawHeaders, RawRecord, encode
 from schemas.dead_letter import RETRY_HEADER, DeadLetter
 from schemas.flag import Flag, Provenance, Reason
@@ -301,3 +302,67 @@ def test_what_is_no_record_of_a_terminal_is_a_dead_letter_and_no_more() -> None:
     raws = [RawRecord(Position(TOPIC, 0, number), b"p", make(), LOADED_MS) for number, make in enumerate(garbage)]
     outcome = stream.agents[TOPIC].handle(raws, at=NOW)
     assert [letter.error_class for letter in outcome.dead_letters] == ["Malformed"] * len(garbage)
+
+
+def waiting(said: Sequence[Verdict], *paid: Transaction) -> Stream:
+    """A stream of which everything was read once, and no partition was read to its end: what came waits."""
+    model = Failing()
+    model.broken = False
+    stream = Stream(random.Random(1), batch=(64,), wait_s=10.0, model=model)
+    stream.load(paid, said)
+    while places := [(topic, number) for topic in stream.logs for number in stream.lag(topic)]:
+        stream.step(*places[0])
+    return stream
+
+
+def of_another_version(stream: Stream, kind: bytes, packed: bytes) -> bytes:
+    """Put what waits as `packed` into a form that nobody knows; that form."""
+    strange = b"\x09" + packed[1:]
+    held = {at: value for at, value in stream.states[TOPIC].items() if at.key[:1] == kind and packed in value}
+    assert held
+    stream.states[TOPIC].update({at: value.replace(packed, strange) for at, value in held.items()})
+    return strange
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_visit_that_waited_and_cannot_be_read_is_a_dead_letter_and_is_judged_when_that_is_sent_again(closed: bool) -> None:
+    stream = waiting(scene(1)[1][:1], payment(1, START, card="c", place="p"), payment(2, START, card="c", place="p"))
+    (visit, _) = [raw for log in stream.logs[TOPIC] for raw in log if isinstance(read(raw.value), Visit)]
+    assert not stream.flags
+    strange = of_another_version(stream, b"p", visit.value or b"")
+    if not closed:
+        stream.clock_ms += 10_000
+        stream.send([Onward(TOPIC, None, pack_mark(Mark(TRANSACTIONS, 0)), theirs) for theirs in range(PARTITIONS)])
+    stream.run(ticks=float(closed))
+    (letter,) = stream.letters
+    assert (letter.topic, letter.partition, letter.offset, letter.key, letter.value) == (*visit.at, visit.key, strange)
+    assert letter.error_class == "Malformed"
+    assert set(stream.flags) == {"t2"}, "its neighbour is judged all the same"
+
+    stream.append(TOPIC, letter.key, visit.value or b"", letter.partition, headers=((RETRY_HEADER, b"1"),))
+    stream.run()
+    assert set(stream.flags) == {"t1", "t2"}
+
+
+def test_a_ruling_that_waited_and_cannot_be_read_is_a_dead_letter_and_counts_when_that_is_sent_again() -> None:
+    paid = payment(1, START, card="c", place="p")
+    known = START + timedelta(hours=2)
+    verdict = Verdict(id="v", event_id=paid.id, label="fraud", outcome="fraud", source="test", occurred_at=known)
+    stream = waiting([*scene(1)[1][:1], verdict], paid)
+    home = next(raw.at.partition for log in stream.logs[TOPIC] for raw in log if isinstance(read(raw.value), Visit))
+    (ruling,) = [raw for raw in stream.logs[TOPIC][home] if read(raw.value) == Ruling(key64(paid.id), int(known.timestamp() * 1000), True)]
+    strange = of_another_version(stream, b"r", ruling.value or b"")
+    stream.load([payment(2, START + timedelta(hours=5), card="d", place="p")], [])
+    stream.run()
+    assert (*ruling.at, strange) in {(letter.topic, letter.partition, letter.offset, letter.value) for letter in stream.letters}
+    assert not _frauds(stream)
+
+    stream.append(TOPIC, None, ruling.value or b"", home, headers=((RETRY_HEADER, b"1"),))
+    stream.run()
+    assert _frauds(stream) == 1
+
+
+def _frauds(stream: Stream) -> int:
+    """How many frauds the terminals know of."""
+    kept = [Standing.from_bytes(value[HEADER_BYTES:]) for at, value in stream.states[TOPIC].items() if at.key[:1] == b"t"]
+    return sum(len(standing.folded(2**62).terminal.frauds.times) for standing in kept)
