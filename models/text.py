@@ -88,14 +88,24 @@ class TextClassifier:
 
     def logits(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What `score` calibrates, of the same shape."""
-        if not texts:
+        return self._logits(*self.tokenise(texts))
+
+    def score_windows(self, ids: Sequence[Sequence[int]], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`score` of texts whose windows `tokenise` gave, or of some of them with all of their windows: a row for each, in their order."""
+        return self._calibrator.apply(self._logits(ids, owners))
+
+    def _logits(self, ids: Sequence[Sequence[int]], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+        if not ids:
             return np.zeros((0, len(self.labels)), np.float32)
-        ids, owners = self.tokenise(texts)
         logits = ragged.run(self._session, ids, token_budget=self.limits.token_budget)
-        if len(ids) != len(texts):
-            # Windows of a text stand side by side.
-            logits = np.maximum.reduceat(logits, np.searchsorted(owners, np.arange(len(texts))), axis=0)
-        return logits
+        # Windows of a text stand side by side.
+        starts = np.flatnonzero(np.diff(owners, prepend=-1))
+        return logits if len(starts) == len(ids) else np.maximum.reduceat(logits, starts, axis=0)
+
+    @property
+    def pieces(self) -> int:
+        """How many word pieces there are: ids are smaller."""
+        return 1 + max(self._tokenizer.get_vocab().values())
 
     def read(self, text: str) -> tuple[normalise.Normalised, Encoding]:
         """`text` as it is read, with the origin of its characters, and its tokens with their offsets, before they are cut to windows."""

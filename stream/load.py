@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
+
 from agents.board import Inputs
 from agents.fraud import FraudAgent, PlaceRows
 from agents.moderation import ModerationAgent
@@ -12,6 +14,7 @@ from agents.terminals import TerminalAgent
 from models import normalise
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
+from models.first import Cascade, First, refusal
 from models.fraud import FraudClassifier
 from models.repeats import Repeats
 from models.spans import SpanFinder
@@ -22,6 +25,8 @@ from schemas.policy import Policy, PolicyError
 from stream import metrics
 from stream.errors import UsageError
 from stream.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_POLICY = Path(__file__).parent.parent / "agents" / "default_policy.toml"
 BUNDLES: dict[Kind, str] = {"message": "moderation", "transaction": "fraud"}
@@ -61,8 +66,10 @@ def load_bundle(settings: Settings, kind: Kind, *, name: str | None = None) -> B
 def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live") -> ModerationAgent:
     """The moderation agent. Raises `UsageError` when its model cannot be used."""
     bundle = load_bundle(settings, "message")
+    first = first_model(settings, bundle, policy)
     try:
         model = TextClassifier.load(bundle)
+        scorer = model if first is None else Cascade(model, first, tell=metrics.CLEARED.inc)
     except ModelError as error:
         raise UsageError(f"model {error}") from error
     provenance = Provenance(
@@ -70,8 +77,26 @@ def moderation_agent(settings: Settings, policy: Policy, *, mode: Mode = "live")
         normaliser=normalise.DIGEST,
     )
     # Same scores, since a text's score depends on nothing but the text.
-    scorer = Repeats(model, tell=metrics.REPEATED.inc)
-    return ModerationAgent(scorer, policy, provenance, tier=bundle.card.name, mode=mode, explain=explainer(settings, model))
+    known = Repeats(scorer, tell=metrics.REPEATED.inc)
+    return ModerationAgent(known, policy, provenance, tier=bundle.card.name, mode=mode, explain=explainer(settings, model))
+
+
+def first_model(settings: Settings, bundle: Bundle, *policies: Policy) -> First | None:
+    """The first model of `bundle`, where the setting `cascade` is on and none of `policies` speaks against it; else None, and where the
+    setting is on the log says why. Raises `UsageError` when it is damaged."""
+    if settings.cascade == "off":
+        return None
+    try:
+        first = First.of(bundle)
+    except ModelError as error:
+        raise UsageError(f"model {error}") from error
+    labels = [output.label for output in bundle.card.outputs]
+    against = [] if first is None else [why for policy in policies if (why := refusal(first.terms.review, policy, labels))]
+    if first is None or against:
+        reason = against[0] if against else "the bundle has no first model"
+        log.warning("cascade.off", model=bundle.card.name, reason=reason)
+        return None
+    return first
 
 
 def explainer(settings: Settings, model: TextClassifier) -> SpanFinder | None:

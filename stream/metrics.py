@@ -10,6 +10,7 @@ RECORDS = Counter("flagstream_records", "records judged, by input topic", ["topi
 REDELIVERED = Counter("flagstream_redelivered", "records skipped because they were applied before", ["topic"], registry=REGISTRY)
 TOO_LATE = Counter("flagstream_late_verdicts", "verdicts on transactions of more than 45 days before, which count for nothing", registry=REGISTRY)
 REPEATED = Counter("flagstream_repeated_texts", "messages whose very text was scored shortly before, and not again", registry=REGISTRY)
+CLEARED = Counter("flagstream_cleared_texts", "messages that the first model cleared, and the model did not read", registry=REGISTRY)
 FLAGS = Counter("flagstream_flags", "flags published, by their first label and decision", ["label", "decision"], registry=REGISTRY)
 DEAD_LETTERS = Counter("flagstream_dead_letters", "dead letters published, by input topic", ["topic"], registry=REGISTRY)
 STALE = Counter("flagstream_stale_batches", "batches dropped as their partitions went away; they come again", ["topic"], registry=REGISTRY)

@@ -52,6 +52,9 @@ class Settings(BaseModel):
     explain: Annotated[int, Field(ge=0, le=64)] = Field(
         default=16, description="how many parts of a flagged text are read by themselves to find the spans of its reasons; 0: no spans"
     )
+    cascade: Literal["off", "on"] = Field(
+        default="off", description="whether the first model of a text bundle clears what is surely harmless, so that the model need not read it"
+    )
     state_dir: Path = Field(
         default=Path(".flagstream/state"), description="folder of the local copies of the agents' state; workers of one machine may share it"
     )

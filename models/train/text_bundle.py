@@ -144,7 +144,7 @@ def adopt(candidate: Path, out: Path) -> None:
     """Moves the bundle `candidate`, which has passed its gate, into `out`, the card last: a bundle is there with its card or not at all."""
     (out / "card.json").unlink(missing_ok=True)
     (out / FLOAT32).parent.mkdir(parents=True, exist_ok=True)
-    for name in (FLOAT32, "tokenizer.json", "model.onnx", "card.json"):
+    for name in (FLOAT32, *Bundle.open(candidate).card.files, "card.json"):
         (candidate / name).replace(out / name)
     shutil.rmtree(candidate)
 

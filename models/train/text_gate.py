@@ -60,8 +60,9 @@ def float32_bundle(bundle: Path, graph: Path, out: Path) -> Path:
     """`bundle` with the float32 graph `graph` in place of its own, in `out`."""
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(graph, out / "model.onnx")
-    shutil.copyfile(bundle / "tokenizer.json", out / "tokenizer.json")
     card = json.loads((bundle / "card.json").read_text())
+    for name in card["files"].keys() - {"model.onnx"}:
+        shutil.copyfile(bundle / name, out / name)
     card["files"]["model.onnx"] = file_sha256(out / "model.onnx")
     (out / "card.json").write_text(json.dumps(card))
     return out

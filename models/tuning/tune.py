@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models import first
 from models.bundle import Bundle
 from models.card import Card, Output, TunedLabel, Tuning
 from models.metrics import threshold_at
@@ -135,11 +136,16 @@ def _judge(
 
 
 def _card(card: Card, outputs: tuple[Output, ...], tuning: Tuning) -> Card:
-    """The card of the tuned bundle; figures that were measured before are kept for the labels that did not change."""
+    """The card of the tuned bundle, which has no first model; figures that were measured before are kept for the labels that did not change."""
     changed = {one.label for one in tuning.labels if one.change != "none"}
+    # A first model knows what the heads before said; one for these would have to be fitted anew.
+    files = {name: digest for name, digest in card.files.items() if name != first.FILE}
+    parameters = {name: value for name, value in card.parameters.items() if name != first.PARAMETER}
     return card.model_copy(
         update={
             "outputs": outputs,
+            "files": files,
+            "parameters": parameters,
             "created": tuning.created,
             "withheld": tuple(one for one in card.withheld if one.label not in changed),
             "quality": tuple(one for one in card.quality if one.label not in {*changed, "any"}),

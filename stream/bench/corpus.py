@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from stream.traffic.transactions import transactions
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SETS = ("davidson", "dynahate", "measuring_hate", "sms_spam", "edos")
 """Data sets of which the `test` part gives texts: comments, posts and short messages."""
+ORDINARY = ("jigsaw_binary", "sms_spam", "convabuse")
+"""Data sets that were not gathered by hateful words: what is said in them is mostly harmless."""
 DISTINCT = 20_000
 _ID = re.compile(rb'"id":"[^"]*"')
 
@@ -26,22 +28,39 @@ KeyedValue = tuple[bytes, bytes]
 def texts(count: int, *, seed: int = 1, data_dir: Path | None = None) -> list[str]:
     """`count` texts: from the data sets in `data_dir` (default: FLAGSTREAM_DATA) where it has them, else the demo's chat,
     joined to a mean of about 35 tokens. The same for equal arguments."""
-    folder = data_dir or (Path(found) if (found := os.environ.get("FLAGSTREAM_DATA")) else None)
-    if folder is not None and all((folder / "moderation" / f"{name}.parquet").exists() for name in SETS):
-        return _from_sets(folder / "moderation", count)
+    folder = _sets(data_dir, SETS)
+    if folder is not None:
+        return _from_sets(folder, SETS, count)
     chat = Chat(seed)
     return [" ".join(chat.write(START)[0].text for _ in range(1 + number % 3)) for number in range(count)]
 
 
-def _from_sets(folder: Path, count: int) -> list[str]:
+def _from_sets(folder: Path, names: Sequence[str], count: int) -> list[str]:
     import pyarrow.parquet as pq
 
     columns = []
-    for name in SETS:
+    for name in names:
         table = pq.read_table(folder / f"{name}.parquet", columns=["text", "split"]).to_pylist()
         columns.append([row["text"] for row in table if row["split"] == "test"])
     turns = zip(*(cycle(column) for column in columns), strict=True)
     return list(islice((text for turn in turns for text in turn), count))
+
+
+def ordinary(count: int, *, seed: int = 1, data_dir: Path | None = None) -> list[str]:
+    """`count` texts that are mostly harmless, as they come: from `ORDINARY` sets in `data_dir` (default: FLAGSTREAM_DATA) where it has
+    them, else single messages of the demo's chat."""
+    folder = _sets(data_dir, ORDINARY)
+    if folder is not None:
+        return _from_sets(folder, ORDINARY, count)
+    chat = Chat(seed)
+    return [chat.write(START)[0].text for _ in range(count)]
+
+
+def _sets(data_dir: Path | None, names: Sequence[str]) -> Path | None:
+    """The folder of the data sets `names`, where all of them are there."""
+    folder = data_dir or (Path(found) if (found := os.environ.get("FLAGSTREAM_DATA")) else None)
+    there = folder is not None and all((folder / "moderation" / f"{name}.parquet").exists() for name in names)
+    return folder / "moderation" if folder is not None and there else None
 
 
 def message_events(count: int, *, seed: int = 1) -> Iterator[KeyedValue]:

@@ -17,6 +17,10 @@ MEANING: dict[str, str] = {
     "efficiency": "share of that ceiling",
     "flagged_share": "share of the texts that the policy in force flags",
     "explain_cost": "time of finding the spans of their reasons, as a share of scoring all texts",
+    "ordinary_texts_per_s": "texts a second, of texts that are mostly harmless",
+    "cascade_texts_per_s": "the same texts with the first model before the model",
+    "ratio_cascade": "times as many (median of the rounds)",
+    "cleared_share": "share of them that the first model clears",
     "tokens_mean": "mean tokens of a text",
     # fraud
     "tx_per_s": "transactions a second, state included",

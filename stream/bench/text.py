@@ -11,10 +11,11 @@ from typing import Any
 
 from agents.decide import decide
 from models.bundle import Bundle
+from models.first import FILE
 from models.text import TextClassifier
 from stream import load
 from stream.bench import corpus
-from stream.bench.scorers import ceiling, flagstream, transformers_pipeline
+from stream.bench.scorers import cascade, ceiling, flagstream, transformers_pipeline
 from stream.settings import Settings
 from stream.settings import load as load_settings
 
@@ -48,11 +49,29 @@ def run_text(
         "ceiling_texts_per_s": round(median(bare), 1),
         "efficiency": round(median(a / b for a, b in zip(ours, bare, strict=True)), 3),
         **_explained(bundle, chosen, resolved),
+        **_cleared(bundle, corpus.ordinary(texts, data_dir=data_dir), rounds),
         "tokens_mean": round(ceiling.tokens(bundle, chosen), 1),
         "model": f"{bundle.card.name} {bundle.digest}",
         "cores": 1,
         "texts": texts,
         "rounds": rounds,
+    }
+
+
+def _cleared(bundle: Bundle, texts: Sequence[str], rounds: int) -> dict[str, float]:
+    """What the bundle's first model gains on the ordinary `texts`, and which share of them it clears; empty where there is none."""
+    if FILE not in bundle.card.files:
+        return {}
+    cleared: list[int] = []
+    alone, both = flagstream.prepare(bundle, texts), cascade.prepare(bundle, texts, tell=cleared.append)
+    alone(), both()
+    share = sum(cleared) / len(texts)
+    pairs = [(_rate(alone), _rate(both)) if number % 2 == 0 else (_rate(both), _rate(alone))[::-1] for number in range(rounds)]
+    return {
+        "ordinary_texts_per_s": round(median(one for one, _ in pairs), 1),
+        "cascade_texts_per_s": round(median(two for _, two in pairs), 1),
+        "ratio_cascade": round(median(two / one for one, two in pairs), 2),
+        "cleared_share": round(share, 4),
     }
 
 

@@ -22,6 +22,9 @@ def models_list(models: Models = None, as_json: Json = False) -> None:
         return
     for row in rows:
         typer.echo(f"{row['name']:<12} {row['digest']}  {row['bytes'] / 1e6:6.2f} MB  {', '.join(row['labels'])}")
+        if row["first"] is not None:
+            why = row["first"]["refuses"]
+            typer.echo(f"{'':<12} has a first model; " + (f"it clears nothing: {why}" if why else "FLAGSTREAM_CASCADE=on lets it clear texts"))
 
 
 @models_app.command("verify")

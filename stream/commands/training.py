@@ -70,14 +70,15 @@ def train_text(
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
-    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate."""
+    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, fit a first model to it, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate."""
     _prepare(data)
-    from models.train import text, text_bundle, text_data, text_gate
+    from models.train import text, text_bundle, text_cascade, text_data, text_gate
     from models.train.checkpoint import as_run, is_checkpoint
     from models.train.text_average import average
     from models.train.text_config import TextConfig
     from models.train.text_measure import Words
     from models.train.text_sources import HEADS
+    from models.train.text_thresholds import default_thresholds
     from models.train.text_unpack import as_run as unpacked
     from models.train.text_unpack import is_bundle
 
@@ -106,6 +107,7 @@ def train_text(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )
         text_gate.check(candidate, candidate / text_bundle.FLOAT32, table)
+        text_cascade.add(candidate, table, review={label: review for label, (review, _) in default_thresholds(candidate, table).items()})
         text_bundle.adopt(candidate, out)
         if page is not None:
             _measure(out, data, table, page=page, against=None, limit=2000)
@@ -164,7 +166,7 @@ def evaluate_text(
 
 @evaluate_app.command("cascade")
 def evaluate_cascade(data: Data, limit: Annotated[int, typer.Option(help="At most so many texts a slice.", min=1)] = 500, models: Models = None, as_json: Json = False) -> None:
-    """Measure whether a tiny first model in front of the text model would pay: what it clears, and which flags are lost by it."""
+    """Measure the first model of the text bundle, or one fitted to find out whether it would pay: what it clears, and which flags are lost by it."""
     _prepare(data)
     from models.train import text_data
     from models.train.text_cascade import cascade
@@ -176,8 +178,9 @@ def evaluate_cascade(data: Data, limit: Annotated[int, typer.Option(help="At mos
         review = {label: rule.review for label, rule in load_policy(settings).labels.items()}
         found = cascade(load_bundle(settings, "message").folder, data, text_data.load(data, TextConfig()), review=review, limit=limit)
     if as_json:
-        say({"ordinary_cleared": found.ordinary, "tested_cleared": found.tested, "true_flags": {k: v[0] for k, v in found.lost.items()}, "lost": {k: v[1] for k, v in found.lost.items()}})
+        say({"own": found.own, "ordinary_cleared": found.ordinary, "tested_cleared": found.tested, "true_flags": {k: v[0] for k, v in found.lost.items()}, "lost": {k: v[1] for k, v in found.lost.items()}})
         return
+    typer.echo("the bundle's own first model" if found.own else "the bundle has no first model; one that was fitted now:")
     typer.echo(f"cleared: {found.ordinary:.1%} of ordinary harmless texts, {found.tested:.1%} of the test texts")
     for label, (flags, lost) in found.lost.items():
         typer.echo(f"{label:<11} {lost} of {flags} true flags lost ({lost / max(1, flags):.2%})")

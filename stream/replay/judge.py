@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from agents.protocol import Agent, State, StateKey
 from models import normalise
 from models.bundle import Bundle
 from models.errors import ModelError
+from models.first import Cascade, First
 from models.fraud import FraudClassifier
 from models.halves import Halves
 from models.spans import SpanFinder
@@ -21,8 +22,10 @@ from schemas.flag import Provenance
 from schemas.labels import Kind
 from schemas.policy import Policy
 from stream.errors import UsageError
+from stream.load import first_model
 from stream.replay.place_file import PlaceFile
 from stream.replay.record import Recorder
+from stream.settings import Settings
 
 
 class Histories:
@@ -58,6 +61,11 @@ class Judge(Protocol):
         """What scores."""
         ...
 
+    @property
+    def floors(self) -> Mapping[str, float]:
+        """Review thresholds below which the scores say nothing, since a first model clears texts; empty where none does."""
+        ...
+
     def agent(self, state: State) -> tuple[Agent, Recorder]:
         """A new agent in mode "replay" over `state`, and the recorder of its scores."""
         ...
@@ -74,6 +82,8 @@ class BundleJudge:
     policy: Policy
     explain: int = 0
     """As the setting of that name."""
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """The review thresholds that the bundle's first model was fitted for, where it clears texts; empty where it does not."""
     terminals: bool = False
     """Whether the model looks at terminals too."""
     places: Path | None = None
@@ -87,9 +97,10 @@ class BundleJudge:
         model: Any
         try:
             model = TextClassifier.load(bundle) if self.kind == "message" else FraudClassifier.load(bundle)
+            first = First.of(bundle) if self.floors else None
+            recorder = Recorder(model if first is None else Cascade(model, first))
         except ModelError as error:
             raise UsageError(f"model {error}") from error
-        recorder = Recorder(model)
         scorer: Any = recorder
         tier = bundle.card.name
         if self.kind == "message":
@@ -105,16 +116,25 @@ class BundleJudge:
         return FraudAgent(scorer, self.policy, state, provenance, tier=tier, mode="replay", places=places), recorder
 
 
-def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0) -> BundleJudge:
+def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0, floors: Mapping[str, float] | None = None) -> BundleJudge:
     """The judge with the bundle in `folder`. Raises `UsageError` when it cannot be used for events of `kind`."""
     bundle = _open(folder)
     if bundle.card.kind != kind:
         raise UsageError(f"model {folder}: is for {bundle.card.kind}s, but the history holds {kind}s")
     labels = tuple(output.label for output in bundle.card.outputs)
     return BundleJudge(
-        kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain,
+        kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain, floors=dict(floors or {}),
         terminals=Halves(bundle.card.features).terminals,
     )
+
+
+def clearing(settings: Settings, judge: BundleJudge, *others: Policy) -> BundleJudge:
+    """`judge` with the first model of its bundle, where the settings ask for it and neither its own policy nor one of `others`, which
+    its scores are decided by too, speaks against it."""
+    if judge.kind != "message":
+        return judge
+    first = first_model(settings, _open(judge.folder), judge.policy, *others)
+    return judge if first is None else replace(judge, floors=first.terms.review)
 
 
 def _open(folder: Path) -> Bundle:

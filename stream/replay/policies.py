@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.first import refusal
 from schemas.policy import LabelRule, Policy, PolicyError
 from stream.errors import UsageError
 from stream.load import load_policy
@@ -17,6 +18,8 @@ from stream.replay.results import Results, open_results
 from stream.replay.sides import by_policy
 from stream.replay.verdicts import read_verdicts
 from stream.settings import Settings
+
+SCORE_ALL = "replay it with FLAGSTREAM_CASCADE=off"
 
 
 def read_policy(path: Path) -> Policy:
@@ -82,6 +85,9 @@ def diff_policies(before: Policy, after: Policy, *, run: Path | None = None) -> 
     if run is not None:
         results = open_results(run)
         names = results.manifest.labels
+        for policy in (before, after):
+            if results.manifest.floors and (why := refusal(results.manifest.floors, policy, names)):
+                raise UsageError(f"{run}: a first model cleared texts of this replay, and {why}; {SCORE_ALL}")
         effect = compare(results, by_policy(before, names), by_policy(after, names))
     return PolicyDiff(before=before, after=after, rules=found, effect=effect)
 
@@ -97,6 +103,8 @@ def fit_policy(
     """The policy in force changed to keep within `budgets` on the replay in folder `run`, written to `out`. Raises `UsageError`, and
     `StreamError` when budgets contradict each other."""
     results = open_results(run)
+    if results.manifest.floors:
+        raise UsageError(f"{run}: a first model cleared texts of this replay, so that thresholds cannot be fitted to it; {SCORE_ALL}")
     base = load_policy(settings)
     asked = parse(budgets, results.manifest.labels)
     found = fit(results, base, asked, name=name, verdicts=None if verdicts is None else read_verdicts(settings, verdicts))

@@ -71,6 +71,8 @@ class Manifest:
     policy: str
     parts: tuple[Part, ...]
     gaps: tuple[str, ...]
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """Review thresholds below which the scores say nothing, by label, where a first model cleared texts; empty where none did."""
 
     @property
     def at(self) -> datetime:
@@ -113,10 +115,10 @@ def clear(folder: Path) -> None:
 
 def new_manifest(
     *, identity: str, kind: Kind, topic: str, parts: Sequence[Part], gaps: Sequence[str], labels: tuple[str, ...],
-    against_labels: tuple[str, ...], model: str, policy: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    against_labels: tuple[str, ...], model: str, policy: str, floors: Mapping[str, float] | None = None, clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Manifest:
     """The manifest of a run that starts now."""
     return Manifest(
         identity=identity, kind=kind, topic=topic, started_at=clock().isoformat(), labels=labels, against_labels=against_labels,
-        model=model, policy=policy, parts=tuple(parts), gaps=tuple(gaps),
+        model=model, policy=policy, parts=tuple(parts), gaps=tuple(gaps), floors=dict(floors or {}),
     )

@@ -21,7 +21,7 @@ from stream.replay.evaluate import evaluate
 from stream.replay.examples import show as show_examples
 from stream.replay.file import FileSource, open_file
 from stream.replay.joint import by_workers
-from stream.replay.judge import Judge, bundle_judge
+from stream.replay.judge import Judge, bundle_judge, clearing
 from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
 from stream.replay.places import with_places
@@ -41,6 +41,7 @@ WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
 """How much of the history before --since rebuilds the state, unless --warmup says otherwise."""
 
 
+CLEARED = "scores of texts that the first model cleared, which count as 0 (FLAGSTREAM_CASCADE=off has all of them scored)"
 WITHOUT_TERMINALS = "what was known of terminals, for each worker sees the cards of its partitions alone; without --workers it is known"
 
 
@@ -56,9 +57,10 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     explain = settings.explain if request.flags or request.to or request.workers else 0
     judge = bundle_judge(request.model or bundle_folder(settings, BUNDLES[kind]), policy, kind, explain=explain)
     against = what(request.against) if request.against is not None else None
-    other = bundle_judge(Path(request.against or ""), policy, kind) if against == "model" else None
+    other = clearing(settings, bundle_judge(Path(request.against or ""), policy, kind)) if against == "model" else None
     # What else was named is read first: a mistake should not show after an hour.
     before_policy = read_policy(Path(request.against or "")) if against == "policy" else None
+    judge = clearing(settings, judge, *([] if before_policy is None else [before_policy]))
     if against == FLAGS:
         settings.need_broker()
     if request.to is not None:
@@ -164,15 +166,18 @@ def _again(settings: Settings, request: Request, folder: Path, manifest: Manifes
 
 
 def _manifest(identity: str, kind: Kind, source: TopicSource | FileSource, judge: Judge, against: Judge | None) -> Manifest:
+    cleared = any(side.floors for side in (judge, against) if side is not None)
     return new_manifest(
-        identity=identity, kind=kind, topic=source.topic, parts=source.parts, gaps=source.gaps, labels=judge.labels,
-        against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
+        identity=identity, kind=kind, topic=source.topic, parts=source.parts, gaps=(*source.gaps, CLEARED) if cleared else source.gaps,
+        labels=judge.labels, against_labels=against.labels if against else (), model=judge.model_digest, policy=judge.policy.digest,
+        floors=judge.floors,
     )
 
 
 def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
     other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
-    explained = bool(request.flags or request.to or request.workers)
-    return f"{request.fingerprint}/{'explained/' if explained else ''}{judge.model_digest}/{judge.policy.digest}/{other}"
+    marks = "explained/" if request.flags or request.to or request.workers else ""
+    marks += "cleared/" if judge.floors or (against is not None and against.floors) else ""
+    return f"{request.fingerprint}/{marks}{judge.model_digest}/{judge.policy.digest}/{other}"
 
 
