@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 from models.bundle import ARTIFACTS, Bundle
 from models.errors import ModelError
+from schemas.labels import MESSAGE_LABELS
 from stream.commands.options import Json, Models, say, settings_for
 from stream.errors import StreamError, UsageError
 
@@ -58,12 +60,19 @@ def _prepare(data: Path) -> None:
         raise UsageError(f"{data}: no data there")
 
 
+def _finished(runs: Sequence[Path]) -> None:
+    """Raises `UsageError` for the first of `runs` that is none."""
+    for folder in runs:
+        if lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]:
+            raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
+
+
 @train_app.command("text")
 def train_text(
     data: Data,
     out: Out,
     config: Config = None,
-    labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = "harassment,hate,threat,sexual,self_harm,spam,scam,profanity",
+    labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = ",".join(MESSAGE_LABELS),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[Path | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data.", show_default=False)] = None,
@@ -88,9 +97,7 @@ def train_text(
     from_bundle = start is not None and is_bundle(start)
     from_checkpoint = start is not None and not from_bundle and is_checkpoint(start)
     runs = run or []
-    for folder in (None if from_bundle or from_checkpoint else start, teacher, *runs):
-        if folder is not None and (lacking := [name for name in _RUN_FILES if not (folder / name).is_file()]):
-            raise UsageError(f"{folder}: no finished run: {lacking[0]} is missing")
+    _finished([folder for folder in (None if from_bundle or from_checkpoint else start, teacher, *runs) if folder is not None])
     with _plain():
         chosen = TextConfig.from_toml(config)
         table = text_data.load(data, chosen)
@@ -162,6 +169,27 @@ def evaluate_text(
             f"{quality.slice:<28} {quality.label:<11} {quality.rows:>6} rows {quality.positives:>5} positive  {own}  "
             f"[{low:.3f}–{high:.3f}]{f'  (AUC of {beside})' if beside else ''}"
         )
+
+
+@evaluate_app.command("nets")
+def evaluate_nets(
+    data: Data, run: Annotated[list[Path], typer.Option(help="A finished run; several to compare.")], as_json: Json = False
+) -> None:
+    """Compare finished runs of other layers and widths: size, speed and quality of each as int8, on validation texts."""
+    _prepare(data)
+    from models.train import text_data
+    from models.train.text_config import TextConfig
+    from models.train.text_nets import compare
+
+    _finished(run)
+    with _plain():
+        found = compare(run, text_data.load(data, TextConfig()), labels=MESSAGE_LABELS)
+    if as_json:
+        say([{**asdict(net), "mean_auc": net.mean_auc} for net in found])
+        return
+    typer.echo(f"{'feed-forward':<20} {'MB':>5} {'texts/s':>8} {'AUC':>6}  run")
+    for net in found:
+        typer.echo(f"{'+'.join(map(str, net.feed_forward)):<20} {net.mb:>5.1f} {net.texts_per_s:>8.0f} {net.mean_auc:>6.4f}  {net.run}")
 
 
 @evaluate_app.command("cascade")
