@@ -11,7 +11,7 @@ from stream.errors import UsageError
 from stream.replay.drive import Progress, Show, on_interrupt
 from stream.replay.gather import gather
 from stream.replay.judge import Judge
-from stream.replay.plan import Plan, begin, find_plan, is_done, judged
+from stream.replay.plan import Plan, Stretch, begin, find_plan, is_done, judged
 from stream.replay.policies import to_toml
 from stream.replay.request import Manifest, clear
 from stream.replay.results import Results, open_results
@@ -20,12 +20,15 @@ from stream.settings import Settings
 LOOK_S = 1.0
 
 
-def by_workers(settings: Settings, run: str, manifest: Manifest, judge: Judge, *, folder: Path, explain: int, show: Show) -> Results:
+def by_workers(
+    settings: Settings, run: str, manifest: Manifest, judge: Judge, *, verdicts: Stretch | None, folder: Path, explain: int, show: Show
+) -> Results:
     """Begin the run, or find it again; wait until workers have judged it, or until Ctrl-C; and take what they found into `folder`.
-    Raises `UsageError` when the run's name stands for another replay, `BrokerError`."""
+    `verdicts` tell the workers of terminals. Raises `UsageError` when the run's name stands for another replay, `BrokerError`."""
     plan = find_plan(settings, run)
     if plan is None:
-        plan = Plan(manifest=manifest, policy=to_toml(judge.policy), explain=explain, partitions=_partitions(settings, manifest))
+        rules, partitions = to_toml(judge.policy), _partitions(settings, manifest)
+        plan = Plan(manifest=manifest, policy=rules, explain=explain, partitions=partitions, verdicts=verdicts)
         if plan.rules.digest != judge.policy.digest:
             raise UsageError(f"policy {judge.policy.name!r}: cannot be written to a file and read again as it is")
         begin(settings, run, plan)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -21,9 +23,10 @@ from stream.errors import StreamError, UsageError
 from stream.load import BUNDLES, bundle_folder
 from stream.names import Names
 from stream.publisher import producing
-from stream.replay.judge import Judge, bundle_judge
+from stream.replay.judge import BundleJudge, bundle_judge
 from stream.replay.part import BATCH
-from stream.replay.plan import Plan, find_plan, group, is_done, judged, outlets
+from stream.replay.places import fold_places
+from stream.replay.plan import Plan, Stretch, find_plan, group, is_done, judged, outlets
 from stream.replay.share import Share
 from stream.settings import Settings
 from stream.slot import state_slot
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+VERDICTS = 4_000
+"""Verdicts read at once."""
 LOOK_S = 1.0
 LOOKS = 3
 """After so many looks at a partition that is read to its end, what is missing there is held for absent."""
@@ -46,14 +51,15 @@ async def join(settings: Settings, run: str, *, on_ready: Callable[[str], None])
     judge = _judge(settings, plan)
     mine = settings.model_copy(update={"group": group(run)})
     topic, kind = plan.manifest.topic, plan.manifest.kind
-
-    def build(state: State | None) -> Share:
-        return Share(judge, state, kind=kind, topic=topic, parts=plan.manifest.parts, at=plan.manifest.at)
-
-    registered = Registration(topic, build, BATCH, stateful=kind == "transaction")
     collector.spare()
     async with producing(mine) as producer:
         with state_slot(settings.state_dir / f"{settings.prefix}{mine.group}") as slot:
+            placed = await asyncio.to_thread(_placed, settings, plan, judge, slot / f"places-{plan.manifest.at:%Y%m%d%H%M%S%f}")
+
+            def build(state: State | None) -> Share:
+                return Share(placed, state, kind=kind, topic=topic, parts=plan.manifest.parts, at=plan.manifest.at)
+
+            registered = Registration(topic, build, BATCH, stateful=kind == "transaction")
             app = build_app(
                 mine.model_copy(update={"state_dir": slot}), [registered], producer, partitions={topic: plan.partitions},
                 names=Names(), outlets=outlets(settings, run),
@@ -77,7 +83,19 @@ def _plan(settings: Settings, run: str) -> Plan:
     return found
 
 
-def _judge(settings: Settings, plan: Plan) -> Judge:
+def _placed(settings: Settings, plan: Plan, judge: BundleJudge, folder: Path) -> BundleJudge:
+    """`judge` with what the run's verdicts tell of terminals. Every worker reads all parts for it: a terminal is visited from each."""
+    if plan.verdicts is None:
+        return judge
+    log.info("replay.terminals", records=sum(part.records for part in plan.manifest.parts))
+    history = Stretch(topic=plan.manifest.topic, parts=plan.manifest.parts).source(settings)
+    source = plan.verdicts.source(settings)
+    known = (batch for part in source.parts for batch in source.batches(part, size=VERDICTS, begin=part.start))
+    fold_places(history, known, folder, show=lambda _: None)
+    return replace(judge, places=folder)
+
+
+def _judge(settings: Settings, plan: Plan) -> BundleJudge:
     kind, manifest = plan.manifest.kind, plan.manifest
     judge = bundle_judge(bundle_folder(settings, BUNDLES[kind]), plan.rules, kind, explain=plan.explain, floors=manifest.floors)
     if judge.model_digest != manifest.model:

@@ -23,7 +23,8 @@ from stream.errors import BrokerError, StreamError, UsageError
 from stream.names import Names
 from stream.replay.outlet import PREFIX
 from stream.replay.request import Manifest
-from stream.replay.topic import read_all
+from stream.replay.source import Part
+from stream.replay.topic import TopicSource, read_all
 from stream.settings import Settings
 
 PLAN, ROWS = "plan", "rows"
@@ -45,6 +46,23 @@ def outlets(settings: Settings, run: str) -> Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A topic, by its name on the wire, up to where it went when the run began: all workers read the same of it."""
+
+    topic: str
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """From plain values. Raises `ValueError`, `TypeError` or `KeyError`."""
+        return cls(topic=str(values["topic"]), parts=tuple(Part(**part) for part in values["parts"]))
+
+    def source(self, settings: Settings) -> TopicSource:
+        """To read it."""
+        return TopicSource(settings=settings, topic=self.topic, parts=self.parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What the workers of a run must know. `policy` is the text of its file; `explain` as the setting of that name."""
 
@@ -52,6 +70,8 @@ class Plan:
     policy: str
     explain: int
     partitions: int
+    verdicts: Stretch | None = None
+    """Where the verdicts stand that tell of terminals; None: terminals are not assessed."""
 
     @property
     def rules(self) -> Policy:
@@ -75,7 +95,8 @@ class Plan:
         """The plan that `to_json` gave. Raises `StreamError` for anything else."""
         try:
             found: dict[str, Any] = json.loads(raw)
-            return cls(**{**found, "manifest": Manifest.of(found["manifest"])})
+            verdicts = Stretch.of(found["verdicts"]) if found.get("verdicts") else None
+            return cls(**{**found, "manifest": Manifest.of(found["manifest"]), "verdicts": verdicts})
         except (ValueError, TypeError, KeyError) as error:
             raise StreamError("the replay's plan is damaged, or of another version; begin it anew under another name") from error
 

@@ -21,10 +21,11 @@ from stream.replay.evaluate import evaluate
 from stream.replay.examples import show as show_examples
 from stream.replay.file import FileSource, open_file
 from stream.replay.joint import by_workers
-from stream.replay.judge import Judge, bundle_judge, clearing
+from stream.replay.judge import BundleJudge, Judge, bundle_judge, clearing
 from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
 from stream.replay.places import with_places
+from stream.replay.plan import Stretch
 from stream.replay.policies import read_policy
 from stream.replay.published import Published
 from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
@@ -33,7 +34,7 @@ from stream.replay.roi import returns
 from stream.replay.sides import FLAGS, by_flags, by_other_model, by_policy, what
 from stream.replay.summary import Summary
 from stream.replay.topic import TopicSource, open_topic, read_all
-from stream.replay.verdicts import read_verdicts
+from stream.replay.verdicts import read_verdicts, verdict_topic
 from stream.replay.window import bound, span_ms
 from stream.settings import Settings
 
@@ -42,7 +43,7 @@ WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
 
 
 CLEARED = "scores of texts that the first model cleared, which count as 0 (FLAGSTREAM_CASCADE=off has all of them scored)"
-WITHOUT_TERMINALS = "what was known of terminals, for each worker sees the cards of its partitions alone; without --workers it is known"
+WITHOUT_TERMINALS = "what was known of terminals, for workers elsewhere do not have the file of verdicts; name a topic of them, or leave --workers out"
 
 
 def replay(settings: Settings, request: Request, *, show: Show = lambda _: None) -> Summary:
@@ -108,9 +109,15 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
             raise UsageError("--workers: workers judge a topic, with one model; replay a file, or a second model, without it")
         source = _source(settings, request, kind, folder)
         manifest = _manifest(identity, kind, source, judge, None)
-        if kind == "transaction" and request.verdicts is not None:
-            manifest = replace(manifest, gaps=(*manifest.gaps, WITHOUT_TERMINALS))
-        return by_workers(settings, request.workers, manifest, judge, folder=folder, explain=settings.explain, show=show)
+        verdicts = None
+        if request.verdicts is not None and _looks_at_terminals(judge):
+            if (named := verdict_topic(settings, request.verdicts)) is None:
+                manifest = replace(manifest, gaps=(*manifest.gaps, WITHOUT_TERMINALS))
+            else:
+                verdicts = Stretch(topic=named, parts=open_topic(settings, named).parts)
+        return by_workers(
+            settings, request.workers, manifest, judge, verdicts=verdicts, folder=folder, explain=settings.explain, show=show
+        )
     if request.resume:
         manifest = Manifest.load(folder)
         if manifest.identity != identity:
@@ -126,6 +133,10 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     job = Job(source=source, kind=kind, judge=judge, against=against, folder=folder, at=manifest.at)
     drive(job, processes=request.processes or os.cpu_count() or 1, show=show)
     return open_results(folder)
+
+
+def _looks_at_terminals(judge: Judge) -> bool:
+    return isinstance(judge, BundleJudge) and judge.terminals
 
 
 def _kind(settings: Settings, request: Request) -> Kind:
@@ -177,6 +188,7 @@ def _manifest(identity: str, kind: Kind, source: TopicSource | FileSource, judge
 def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
     other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
     marks = "explained/" if request.flags or request.to or request.workers else ""
+    marks += f"verdicts={request.verdicts}/" if request.workers and request.verdicts and _looks_at_terminals(judge) else ""
     marks += "cleared/" if judge.floors or (against is not None and against.floors) else ""
     return f"{request.fingerprint}/{marks}{judge.model_digest}/{judge.policy.digest}/{other}"
 

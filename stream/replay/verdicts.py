@@ -102,12 +102,18 @@ def read_verdicts(settings: Settings, source: str, *, until_ms: int | None = Non
 
 def verdict_records(settings: Settings, source: str) -> Iterator[list[RawRecord]]:
     """The records of a JSONL file or a topic. Raises `UsageError` when there is neither."""
+    topic = verdict_topic(settings, source)
+    return _lines(Path(source)) if topic is None else read_all(settings, topic)
+
+
+def verdict_topic(settings: Settings, source: str) -> str | None:
+    """The name on the wire of the topic that `source` names; None where it is a file. Raises `UsageError` when it can be neither."""
     path = Path(source)
     if path.is_file():
-        return _lines(path)
+        return None
     if path.suffix in (".jsonl", ".ndjson", ".json") or settings.broker is None:
         raise UsageError(f"--verdicts {source}: no such file")
-    return read_all(settings, Names(settings.prefix).wire(source) if source in BY_NAME else source)
+    return Names(settings.prefix).wire(source) if source in BY_NAME else source
 
 
 def _lines(path: Path) -> Iterator[list[RawRecord]]:

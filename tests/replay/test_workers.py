@@ -62,10 +62,15 @@ def test_workers_share_a_replay_and_find_what_one_process_finds_though_one_is_ki
 ) -> None:
     settings = settings_of(stage)
     stage.send(9_000)
-    alone = replay(settings, Request(topic=topic, folder=tmp_path / "alone", flags=tmp_path / "alone.jsonl", processes=1))
+    # The traffic's own verdicts tell of its terminals.
+    verdicts = "verdicts" if topic == "transactions" else None
+    alone = replay(settings, Request(topic=topic, verdicts=verdicts, folder=tmp_path / "alone", flags=tmp_path / "alone.jsonl", processes=1))
+    if verdicts:
+        replay(settings, Request(topic=topic, folder=tmp_path / "untold", flags=tmp_path / "untold.jsonl", processes=1))
+        assert (tmp_path / "untold.jsonl").read_bytes() != (tmp_path / "alone.jsonl").read_bytes(), "terminals tell nothing: the test would too"
     before = ends(stage.broker, stage.names.prefix)
     found: dict[str, Any] = {}
-    request = Request(topic=topic, folder=tmp_path / "shared", flags=tmp_path / "shared.jsonl", workers="week")
+    request = Request(topic=topic, verdicts=verdicts, folder=tmp_path / "shared", flags=tmp_path / "shared.jsonl", workers="week")
     seen: list[Progress] = []
     asking = Thread(target=lambda: found.update(summary=replay(settings, request, show=seen.append)))
     asking.start()
@@ -73,12 +78,13 @@ def test_workers_share_a_replay_and_find_what_one_process_finds_though_one_is_ki
     first, second = member(stage, "week", 0), member(stage, "week", 1)
     until(lambda: any(one.done for one in seen), "no worker began")
     first.send_signal(signal.SIGKILL)
-    # What comes after the beginning is not of the run.
+    # What comes after the beginning, verdicts among it, is not of the run.
     stage.send(200, seed=9)
     asking.join(200)
     assert second.wait(60) == 0, (stage.folder / "member-1.log").read_text()[-3000:]
     summary = found["summary"]
     assert summary.results.complete
+    assert not summary.results.manifest.gaps
     kept = ("events", "flags", "dead_letters", "by_label", "decisions", "warmup", "absent", "faults")
     shared, expected = summary.to_json(), alone.to_json()
     assert {name: shared[name] for name in kept} == {name: expected[name] for name in kept}
@@ -109,6 +115,14 @@ def test_a_worker_is_told_that_there_is_no_such_replay(stage: Stage) -> None:
     assert ran.returncode == 2
     assert "no replay 'nowhere'" in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_workers_elsewhere_have_no_file_of_verdicts_and_the_report_says_so(stage: Stage, tmp_path: Path) -> None:
+    stage.send(300)
+    (tmp_path / "said.jsonl").touch()
+    request = Request(topic="transactions", workers="filed", verdicts=str(tmp_path / "said.jsonl"), folder=tmp_path / "run")
+    partial = replay(settings_of(stage), request, show=lambda _: os.kill(os.getpid(), signal.SIGINT))
+    assert any("do not have the file of verdicts" in gap for gap in partial.results.manifest.gaps)
 
 
 def test_a_run_is_of_one_range_and_name(stage: Stage, tmp_path: Path) -> None:
