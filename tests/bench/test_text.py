@@ -10,6 +10,8 @@ from models.bundle import ARTIFACTS
 from stream.bench import corpus
 from stream.bench.scorers import transformers_pipeline
 from stream.bench.text import run_text
+from stream.settings import Settings
+from tests.first_models import bundle_with
 
 with_bundle = pytest.mark.skipif(not (ARTIFACTS / "moderation").is_dir(), reason="no bundle of the text model")
 
@@ -33,6 +35,22 @@ def test_texts_of_the_data_sets_are_of_their_test_parts(data_dir: Path) -> None:
         for row in pq.read_table(data_dir / "moderation" / f"{name}.parquet", columns=["text", "split"]).to_pylist()
     }
     assert {parts[text] for text in texts} == {"test"}
+
+
+def test_ordinary_texts_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGSTREAM_DATA", raising=False)
+    texts = corpus.ordinary(300)
+    assert texts == corpus.ordinary(300)
+    assert all(text.strip() for text in texts)
+
+
+@with_bundle
+def test_a_first_model_is_measured_on_the_same_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAGSTREAM_DATA", raising=False)
+    monkeypatch.setattr(transformers_pipeline, "available", lambda: False)
+    figures = run_text(texts=60, rounds=2, settings=Settings(models=bundle_with(tmp_path / "moderation").folder))
+    assert 0 <= figures["cleared_share"] <= 1
+    assert min(figures[name] for name in ("ordinary_texts_per_s", "cascade_texts_per_s", "ratio_cascade")) > 0
 
 
 @with_bundle

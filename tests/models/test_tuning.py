@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 
 from models.bundle import ARTIFACTS, Bundle, file_sha256
 from models.card import Calibration
+from models.first import First
 from models.text import TextClassifier
 from models.tuning.encoder import Heads, graph_with, heads_of, vectors
 from models.tuning.errors import NotBetter, TuningError
 from models.tuning.fit import Task, candidates, dealt, head
 from models.tuning.gate import Sentence, read_sentences
-from models.tuning.tune import Tuned, tune
+from models.tuning.tune import Tuned, _card, tune
 from models.tuning.verdicts import MAX_CHARS, Verdicts, gather
 from models.tuning.write import write
 from schemas.labels import MESSAGE_LABELS
+from tests.first_models import bundle_with
 
 THRESHOLDS = {"spam": 0.3, "harassment": 0.7}
 GUILD = [f"{who} {what} {when}" for who, what, when in itertools.product(
@@ -83,6 +85,13 @@ def test_what_the_verdicts_teach_is_learnt_and_the_card_says_how_well(tuned: Tun
     scores = model.score(["clan wants healers, join us after dinner", "the teacher missed a book at nine"])
     spammy, plain = scores[:, model.labels.index("spam")]
     assert spammy > 0.2 > plain, "on either side of the threshold of the default policy"
+
+
+def test_a_first_model_of_the_heads_before_is_left_behind(bundle: Bundle, tuned: Tuned, tmp_path: Path) -> None:
+    before = bundle_with(tmp_path / "with")
+    after = write(_card(before.card, before.card.outputs, tuned.tuning), before, before.model.read_bytes(), tmp_path / "tuned")
+    assert First.of(after) is None
+    assert {path.name for path in after.folder.iterdir()} == {"card.json", "model.onnx", "tokenizer.json"}
 
 
 def test_the_other_labels_score_as_before(tuned: Tuned, bundle: Bundle) -> None:

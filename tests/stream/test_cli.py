@@ -17,6 +17,7 @@ import pytest
 from models.bundle import ARTIFACTS
 from stream import topics
 from stream.settings import Settings
+from tests.first_models import bundle_with
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -135,6 +136,20 @@ def test_the_shipped_bundles_are_intact_and_load(run: Run) -> None:
     code, out, _ = run("models", "verify")
     assert code == 0
     assert {line.split(":")[0] for line in out.splitlines()} >= {"fraud", "moderation"}
+
+
+def test_a_first_model_is_listed_and_whether_the_policy_lets_it_clear(run: Run, tmp_path: Path) -> None:
+    folder = bundle_with(tmp_path / "moderation").folder
+    code, out, _ = run("models", "list", "--models", str(folder))
+    assert (code, "FLAGSTREAM_CASCADE=on lets it clear texts" in out) == (0, True)
+    policy = tmp_path / "low.toml"
+    policy.write_text('version = 1\nname = "low"\n[labels.spam]\nreview = 0.1\nseverity = "low"\n')
+    code, out, _ = run("models", "list", "--models", str(folder), "--json", FLAGSTREAM_POLICY=str(policy))
+    (row,) = json.loads(out)
+    assert (code, row["first"]["review"]["spam"]) == (0, 0.2)
+    assert "spam from 0.1 on" in row["first"]["refuses"]
+    code, out, _ = run("models", "verify", "--models", str(folder))
+    assert code == 0
 
 
 def test_an_altered_bundle_is_refused_before_anything_starts(run: Run, tmp_path: Path) -> None:
