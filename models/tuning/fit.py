@@ -16,9 +16,11 @@ Truth = NDArray[np.bool_]
 Change = Literal["calibration", "head", "new head"]
 
 FOLDS = 5
-STRENGTHS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
+STRENGTHS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 """How strongly a head is held to the current one, from the strongest: the weight of the squared distance beside the sum of the
 examples' log losses."""
+PATIENCE = 2
+"""So many strengths in a row that are no better than the best so far are the last to be tried."""
 ANCHORED = 0.1
 """How strongly each anchor holds its logit: the weight of half the square by which it moves, as much as a verdict of probability .1
 resists. Verdicts are often about a narrow kind of text; without anchors a head that tells these apart moves everything else as well."""
@@ -66,6 +68,7 @@ def candidates(task: Task, current: Calibration | None) -> list[Fitted]:
     small = _reduced(task)
     starts = [np.zeros(small.pooled.shape[1] + 1)] * FOLDS
     tried: list[tuple[float, float, Calibration, Floats]] = []
+    best = 0
     for strength in STRENGTHS:
         logits = np.empty(len(task.truth))
         for fold in range(FOLDS):
@@ -75,10 +78,11 @@ def candidates(task: Task, current: Calibration | None) -> list[Fitted]:
         calibration = fit_platt(logits, task.truth, task.counts)
         losses = log_losses(logits, task.truth, calibration)
         tried.append((_mean(losses, task.counts), strength, calibration, losses))
-        if len(tried) > 1 and tried[-1][0] >= tried[-2][0]:
-            # The losses fall and then rise as the head is held less.
-            tried.pop()
+        best = min(range(len(tried)), key=lambda at: tried[at][0])
+        if len(tried) - best > PATIENCE:
+            # The losses fall and then rise as the head is held less; on few examples not without a step back.
             break
+    tried = tried[: best + 1]
     found: list[Fitted] = []
     simple: Floats | None = None
     if current is not None:
