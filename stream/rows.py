@@ -105,8 +105,15 @@ def _parquet(path: Path) -> Iterator[Row]:
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     before = 0
+    batches = file.iter_batches(batch_size=PARQUET_BATCH)
     with file:
-        for batch in file.iter_batches(batch_size=PARQUET_BATCH):
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, pa.ArrowException) as error:
+                raise UsageError(f"{path}: damaged after row {before}: {str(error).splitlines()[0]}") from error
+            if batch is None:
+                return
             columns = [_values(column) for column in batch.columns]
             for number, values in enumerate(zip(*columns, strict=True), before + 1):
                 given = zip(batch.schema.names, values, strict=True)

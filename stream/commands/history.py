@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +47,7 @@ def replay(
     """Judge history again: what would this model or policy have done?"""
     from rich.console import Console
 
+    from stream.replay.again import again
     from stream.replay.examples import showing
     from stream.replay.prices import Prices
     from stream.replay.request import Request
@@ -54,10 +55,12 @@ def replay(
     from stream.replay.terminal import panel, progress
 
     resolved = settings_for(broker=broker, group=group, prefix=prefix, policy=policy, models=models)
+    now = datetime.now(UTC)
     request = Request(
         topic=topic, file=file, kind=None if kind is None else one_of("--kind", kind, KINDS), fields=tuple(fields or ()), sets=tuple(constants or ()), since=since, until=until,
         warmup=warmup, model=model, against=against, examples=showing(examples), verdicts=verdicts, flags=flags, to=to, report=report, folder=folder, resume=resume,
-        processes=processes, workers=workers, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), command="flagstream " + shlex.join(sys.argv[1:]),
+        processes=processes, workers=workers, prices=Prices(core_hour=core_hour, review=review, call=call, call_ms=call_ms), now=now,
+        command=again(sys.argv[1:], resolved, now=now),
     )
     with progress(Console(stderr=True)) as show:
         summary = run(resolved, request, show=show)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stream.replay.compare import Diff
-from stream.replay.summary import Summary
+from stream.replay.sides import PUBLISHED
 
+if TYPE_CHECKING:
+    from stream.replay.summary import Summary
+
+FAULTS = 3
+"""Kinds of fault, and currencies, that a sentence names."""
 Answer = Literal["yes", "no", "depends", "unknown", "not asked"]
 
 
@@ -20,6 +25,10 @@ class Advice:
     headline: str
     reasons: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"answer": self.answer, "headline": self.headline, "reasons": list(self.reasons)}
+
 
 def advise(summary: Summary) -> Advice:
     """What to do with the candidate of a replay."""
@@ -30,60 +39,86 @@ def advise(summary: Summary) -> Advice:
     if diff is None:
         flagged = f"{tally.flags:,} of {tally.events:,} events would be flagged"
         return Advice("not asked", f"{flagged} ({tally.flags / tally.events:.2%}). Nothing to compare with: give --against.", reasons)
+    if diff.before == PUBLISHED and not diff.counts["flagged_before"]:
+        return Advice("unknown", f"Nothing to compare with: no flag that was published is on any of these {tally.events:,} events.", reasons)
     reasons = (_queue(diff), *reasons)
-    moved = diff.counts["newly_flagged"] + diff.counts["newly_cleared"] + diff.counts["changed"]
-    if not moved:
-        return Advice("yes", f"It makes no difference: every one of {tally.events:,} events is decided as before.", reasons)
     if not summary.results.complete:
         return Advice("unknown", "Not yet: the replay was stopped before its end. Go on with --resume.", reasons)
+    moved = diff.counts["newly_flagged"] + diff.counts["newly_cleared"] + diff.counts["changed"]
+    if not moved and diff.counts["relabelled"]:
+        return Advice("depends", f"Every event is decided as before, but {diff.counts['relabelled']:,} are flagged for other labels.", reasons)
+    if not moved:
+        return Advice("yes", f"It makes no difference: every one of {tally.events:,} events is decided as before.", reasons)
     share = f"{moved:,} of {tally.events:,} events ({moved / tally.events:.2%}) would be decided otherwise"
     return _judge(diff, share, reasons)
 
 
 def _judge(diff: Diff, share: str, reasons: tuple[str, ...]) -> Advice:
     found: Mapping[str, int] = diff.moved or {}
-    gained, wrong = found.get("gained_true", 0), found.get("gained_false", 0)
-    lost, spared = found.get("lost_true", 0), found.get("lost_false", 0)
-    if not gained + wrong + lost + spared:
+    flags, blocks = (
+        {word: tuple(found.get(f"{side}_{word}", 0) for side in sides) for word in ("true", "false", "unknown")}
+        for sides in (("gained", "lost"), ("stricter", "milder"))
+    )
+    known_flags, known_blocks = (sum(one["true"]) + sum(one["false"]) for one in (flags, blocks))
+    if not known_flags + known_blocks:
         why = "no verdict speaks of them" if diff.moved is not None else "without --verdicts nobody knows whether rightly"
         return Advice("unknown", f"Look before you ship: {share}, and {why}.", reasons)
-    told = (
-        f"Of the newly flagged events with a verdict {gained:,} were true and {wrong:,} false; "
-        f"of the newly cleared ones {lost:,} were true and {spared:,} false."
-    )
-    open_ = found.get("gained_unknown", 0) + found.get("lost_unknown", 0)
+    told = []
+    if known_flags:
+        told.append(_told("newly flagged events with a verdict", "newly cleared ones", flags))
+    if known_blocks:
+        told.append(_told("flagged events with a verdict that are blocked only now", "those blocked no longer", blocks))
+    open_ = sum(flags["unknown"]) + sum(blocks["unknown"])
     unknown = f"{open_:,} of the events that moved have no verdict." if open_ else "Every event that moved has a verdict."
-    reasons = (told, unknown, *reasons)
-    hits, false = gained - lost, wrong - spared
+    reasons = (*told, unknown, *reasons)
+    word, moved = ("flags", flags) if known_flags else ("blocks", blocks)
+    hits, false = moved["true"][0] - moved["true"][1], moved["false"][0] - moved["false"][1]
     if hits >= 0 and false <= 0 and (hits or false):
-        return Advice("yes", f"Yes, by the verdicts: {hits:,} more true flags, {-false:,} fewer false ones.", reasons)
+        return Advice("yes", f"Yes, by the verdicts: {_more(hits, f'true {word}')}, {_more(false, 'false ones')}.", reasons)
     if hits <= 0 and false >= 0 and (hits or false):
-        return Advice("no", f"No, by the verdicts: {-hits:,} fewer true flags, {false:,} more false ones.", reasons)
+        return Advice("no", f"No, by the verdicts: {_more(hits, f'true {word}')}, {_more(false, 'false ones')}.", reasons)
     if not hits and not false:
         return Advice("depends", f"As good as before by the verdicts, although {share}.", reasons)
     if hits > 0:
-        price = f"{hits:,} more true flags cost {false:,} more false ones ({false / hits:.1f} for each)"
+        price = f"{hits:,} more true {word} cost {false:,} more false ones ({false / hits:.1f} for each)"
     else:
-        price = f"{-false:,} fewer false flags cost {-hits:,} true ones ({false / hits:.1f} spared for each)"
+        price = f"{-false:,} fewer false {word} cost {-hits:,} true ones ({false / hits:.1f} spared for each)"
     return Advice("depends", f"It depends: {price}.", reasons)
 
 
+def _told(new: str, gone: str, moved: Mapping[str, tuple[int, ...]]) -> str:
+    (gained, lost), (wrong, spared) = moved["true"], moved["false"]
+    return f"Of the {new} {gained:,} were true and {wrong:,} false; of the {gone} {lost:,} were true and {spared:,} false."
+
+
+def _more(change: int, what: str) -> str:
+    return f"{abs(change):,} {'more' if change > 0 else 'fewer'} {what}" if change else f"as many {what} as before"
+
+
 def _queue(diff: Diff) -> str:
-    days = max(1, len(diff.reviews))
-    before, after = (sum(row[place] for row in diff.reviews.values()) / days for place in (0, 1))
+    before, after = diff.reviews_a_day()
     change = f" ({(after - before) / before:+.0%})" if before else ""
-    return f"The review queue goes from {before:,.1f} to {after:,.1f} a day{change}."
+    seen = f", as reckoned from {diff.days * 24:.1f} hours" if diff.days < 1 else ""
+    return f"The review queue goes from {before:,.1f} to {after:,.1f} a day{change}{seen}."
 
 
 def _reservations(summary: Summary) -> tuple[str, ...]:
     results = summary.results
     notes = [] if results.complete else ["The replay was stopped before its end: all figures are of a part of the range."]
-    notes += [f"Missing: {gap}." for gap in results.manifest.gaps]
+    notes += [f"Missing: {gap}." for gap in (*results.manifest.gaps, *(summary.diff.notes if summary.diff else ()))]
     tally = results.tally
     if tally.absent:
         notes.append(f"{tally.absent:,} offsets of the range hold no record (compacted, deleted meanwhile, or marks of transactions).")
     if tally.dead_letters:
-        notes.append(f"{tally.dead_letters:,} records could not be judged ({tally.dead_letters / max(1, tally.events):.2%}).")
+        faults = "; ".join(f"{count:,} × {fault}" for fault, count in tally.faults.most_common(FAULTS))
+        more = "; and others" if len(tally.faults) > FAULTS else ""
+        notes.append(f"{tally.dead_letters:,} records could not be judged ({tally.dead_letters / max(1, tally.events):.2%}): {faults}{more}.")
+    lacking = [label for label in results.manifest.labels if label not in summary.policy.labels]
+    if lacking:
+        notes.append(f"The policy has no rule for {', '.join(lacking)}, so that nothing is flagged for {'it' if len(lacking) == 1 else 'them'}.")
+    if len(tally.currencies) > 1:
+        known = ", ".join(sorted(tally.currencies)[:FAULTS]) + (" …" if len(tally.currencies) > FAULTS else "")
+        notes.append(f"Amounts are in {len(tally.currencies)} currencies ({known}), so that money is not added up.")
     if summary.evaluation is not None:
         notes += [f"{note[0].upper()}{note[1:]}." for note in summary.evaluation.notes]
     return tuple(notes)

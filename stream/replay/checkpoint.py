@@ -63,12 +63,16 @@ def load(files: PartFiles) -> Checkpoint | None:
     """The checkpoint of a part; None when it has none. Raises `StreamError` when it is damaged."""
     try:
         found: dict[str, Any] = json.loads(files.checkpoint.read_bytes())
+        tally, segments = Tally.from_json(found.pop("tally")), Segments(found.pop("segments"))
+        kept = Checkpoint(tally=tally, segments=segments, **found)
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StreamError(f"{files.checkpoint}: damaged; start the replay anew, without --resume") from error
-    tally, segments = Tally.from_json(found.pop("tally")), Segments(found.pop("segments"))
-    return Checkpoint(tally=tally, segments=segments, **found)
+    for path, size in ((files.rows, kept.rows_bytes), (files.flags, kept.flags_bytes)):
+        if size and (not path.exists() or path.stat().st_size < size):
+            raise StreamError(f"{path}: shorter than it was; start the replay anew, without --resume")
+    return kept
 
 
 def save(files: PartFiles, checkpoint: Checkpoint, states: list[dict[StateKey, bytes]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from schemas.flag import DECISIONS
 from stream.replay.ages import NAMES
 from stream.replay.decisions import REVIEW
+from stream.replay.expect import Units
 from stream.replay.results import Chunk, Results
 from stream.replay.rows import Rows
 from stream.replay.segments import BANDS_MINOR, BY_NAME, band_name
@@ -53,12 +55,22 @@ class Diff:
     reviews: dict[int, list[int]] = field(default_factory=dict)
     """Events for review by day since 1970: before, after."""
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What is missing of the side that the candidate is compared with, in words."""
+    days: float = 1.0
+    """How long the events went on, which figures a day are over."""
     moved: Counter[str] | None = None
-    """With verdicts: of the newly flagged (`gained_…`) and newly cleared events (`lost_…`) how many were `true`, `false`, `unknown`."""
+    """With verdicts: of the newly flagged (`gained_…`) and newly cleared events (`lost_…`), and of those flagged still that are blocked now
+    (`stricter_…`) or no longer (`milder_…`), how many were `true`, `false`, `unknown`."""
+
+    def reviews_a_day(self) -> tuple[float, float]:
+        """Events for review on the mean day: before, after."""
+        before, after = (sum(row[place] for row in self.reviews.values()) / self.days for place in (0, 1))
+        return before, after
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        days = max(1, len(self.reviews))
+        before, after = self.reviews_a_day()
         return {
             "before": self.before,
             "after": self.after,
@@ -69,16 +81,17 @@ class Diff:
                 segment: {name: dict(zip(COLUMNS, row, strict=True)) for name, row in groups.items()}
                 for segment, groups in self.groups.items()
             },
-            "reviews_per_day": {
-                side: round(sum(row[place] for row in self.reviews.values()) / days, 2) for place, side in enumerate(("before", "after"))
-            },
+            "reviews_per_day": {"before": round(before, 2), "after": round(after, 2)},
+            "reviews_by_day": {day_name(day): row for day, row in self.reviews.items()},
+            "missing": list(self.notes),
             "moved": None if self.moved is None else dict(self.moved),
         }
 
 
 def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts | None = None) -> Diff:
     """What `after` decides otherwise than `before` on the events of a run, and with `verdicts` how often it was right to."""
-    diff = Diff(before=before.name, after=after.name, moved=None if verdicts is None else Counter())
+    seen = Units.over(results.span())
+    diff = Diff(before=before.name, after=after.name, notes=before.notes, days=seen.seen_days, moved=None if verdicts is None else Counter())
     names = tuple(dict.fromkeys((*after.labels, *before.labels)))
     groups = {segment: np.zeros((len(results.names[segment]), len(COLUMNS)), np.int64) for segment in BY_NAME}
     groups["band"] = np.zeros((len(BANDS_MINOR), len(COLUMNS)), np.int64)
@@ -87,18 +100,21 @@ def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts |
     for chunk in results.chunks():
         old, new = aligned(before, before.decide(chunk), names), aligned(after, after.decide(chunk), names)
         flagged_before, flagged_after = old.decision > 0, new.decision > 0
+        both = flagged_before & flagged_after
         marks = {
             "newly_flagged": ~flagged_before & flagged_after,
             "newly_cleared": flagged_before & ~flagged_after,
-            "changed": flagged_before & flagged_after & (old.decision != new.decision),
+            "changed": both & (old.decision != new.decision),
         }
-        both = flagged_before & flagged_after
         otherwise = (old.labels != new.labels).any(axis=1)
+        diff.counts["flagged_before"] += int(flagged_before.sum())
         diff.counts.update({kind: int(mark.sum()) for kind, mark in marks.items()})
         diff.counts.update({"relabelled": int((both & otherwise).sum()), "same": int(((old.decision == new.decision) & ~otherwise).sum())})
         if diff.moved is not None and verdicts is not None:
             _count_truth(diff.moved, "gained", chunk.rows[marks["newly_flagged"]], new.labels[marks["newly_flagged"]], names, verdicts)
             _count_truth(diff.moved, "lost", chunk.rows[marks["newly_cleared"]], old.labels[marks["newly_cleared"]], names, verdicts)
+            for word, mark in (("stricter", new.decision > old.decision), ("milder", new.decision < old.decision)):
+                _count_truth(diff.moved, word, chunk.rows[mark & both], (old.labels | new.labels)[mark & both], names, verdicts)
         _count_labels(diff, names, old.labels, new.labels)
         _count_decisions(diff, old.decision, new.decision)
         table = np.stack([np.ones(len(chunk.rows), np.bool_), flagged_before, flagged_after, *marks.values()], axis=1)
@@ -113,6 +129,11 @@ def compare(results: Results, before: Side, after: Side, *, verdicts: Verdicts |
     diff.groups = {segment: _ranked(named[segment], counts) for segment, counts in groups.items()}
     diff.reviews = dict(sorted(days.items()))
     return diff
+
+
+def day_name(day: int) -> str:
+    """The date of a day since 1970, in UTC."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).strftime("%Y-%m-%d")
 
 
 def _count_labels(diff: Diff, names: tuple[str, ...], old: NDArray[np.bool_], new: NDArray[np.bool_]) -> None:

@@ -12,11 +12,13 @@ from multiprocessing.context import SpawnContext
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import BrokerError, StreamError, UsageError
+from stream.replay.folder import unwritten
 from stream.replay.part import Job, Worker
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
+    from stream.replay.folder import Hold
     from stream.replay.source import Part
 
 REPORT_S = 0.2
@@ -36,14 +38,16 @@ class Progress:
 Show = Callable[[Progress], None]
 
 
-def drive(job: Job, *, processes: int, show: Show) -> bool:
-    """Replay every part of `job`; False when Ctrl-C stopped it, with a checkpoint behind it. Raises `StreamError`."""
+def drive(job: Job, *, processes: int, show: Show, hold: Hold | None = None) -> bool:
+    """Replay every part of `job`; False when Ctrl-C stopped it, with a checkpoint behind it. `hold` is what holds its folder, for as long
+    as any process works in it. Raises `StreamError`."""
     parts = sorted(job.source.parts, key=lambda part: -part.records)
     total = sum(part.records for part in parts)
     show(Progress(done=0, total=total))
-    if processes <= 1 or len(parts) <= 1:
+    processes = min(processes, sum(part.records > 0 for part in parts))
+    if processes <= 1:
         return _here(job, parts, total, show)
-    return _spread(job, parts, total, min(processes, len(parts)), show)
+    return _spread(job, parts, total, processes, show, hold)
 
 
 def _here(job: Job, parts: list[Part], total: int, show: Show) -> bool:
@@ -80,7 +84,7 @@ def on_interrupt(action: Callable[..., None]) -> Any:  # noqa: ANN401 (what sign
         return None
 
 
-def _spread(job: Job, parts: list[Part], total: int, processes: int, show: Show) -> bool:
+def _spread(job: Job, parts: list[Part], total: int, processes: int, show: Show, hold: Hold | None) -> bool:
     # Spawned, because onnxruntime's threads do not survive a fork.
     context: SpawnContext = multiprocessing.get_context("spawn")
     tasks: Any = context.Queue()
@@ -90,7 +94,7 @@ def _spread(job: Job, parts: list[Part], total: int, processes: int, show: Show)
         tasks.put(part)
     for _ in range(processes):
         tasks.put(None)
-    workers = [context.Process(target=_work, args=(job, tasks, reports, stop), daemon=True) for _ in range(processes)]
+    workers = [context.Process(target=_work, args=(job, tasks, reports, stop, hold), daemon=True) for _ in range(processes)]
 
     def interrupt(*_: object) -> None:
         if stop.is_set():
@@ -148,10 +152,18 @@ def _end(workers: list[Any], reports: Any, patience_s: float) -> None:  # noqa: 
         worker.join()
 
 
-def _work(job: Job, tasks: Any, reports: Any, stop: Event) -> None:  # noqa: ANN401
+def _work(job: Job, tasks: Any, reports: Any, stop: Event, hold: Hold | None) -> None:  # noqa: ANN401, ARG001 (held until this process ends)
     # Ctrl-C reaches every process of the terminal; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     moved, told_s = 0, time.monotonic()
+    parent = multiprocessing.parent_process()
+
+    def abandoned() -> bool:
+        return parent is not None and not parent.is_alive()
+
+    def stopped() -> bool:
+        # Whoever was killed cannot say so: what is left behind must not go on in a folder that another may want.
+        return stop.is_set() or abandoned()
 
     def tell(more: int) -> None:
         nonlocal moved, told_s
@@ -163,14 +175,30 @@ def _work(job: Job, tasks: Any, reports: Any, stop: Event) -> None:  # noqa: ANN
     try:
         worker = Worker(job)
         whole = True
-        while (part := tasks.get()) is not None:
-            if stop.is_set():
+        while (part := _next(tasks, abandoned)) is not None:
+            if stopped():
                 whole = False
                 continue
-            whole = worker.replay(part, progress=tell, stopped=stop.is_set) and whole
+            whole = worker.replay(part, progress=tell, stopped=stopped) and whole
         reports.put(("moved", moved))
         reports.put(("ended", whole))
+    except OSError as error:
+        reports.put(("failed", ("StreamError", str(unwritten(job.folder, error)))))
     except StreamError as error:
         reports.put(("failed", (type(error).__name__, str(error))))
     except Exception as error:  # noqa: BLE001 (whatever it was, the parent must hear of it)
         reports.put(("failed", ("StreamError", f"replay process: {type(error).__name__}: {error}")))
+    if abandoned():
+        # Nobody takes the reports any longer.
+        reports.cancel_join_thread()
+
+
+def _next(tasks: Any, abandoned: Callable[[], bool]) -> Part | None:  # noqa: ANN401
+    """The next part; None where there is none, or nobody who would give one."""
+    while not abandoned():
+        try:
+            part: Part | None = tasks.get(timeout=WATCH_S)
+        except queue.Empty:
+            continue
+        return part
+    return None

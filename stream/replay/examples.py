@@ -12,6 +12,7 @@ from schemas.labels import Kind
 from schemas.message import Message
 from schemas.transaction import Transaction
 from stream.errors import UsageError
+from stream.mapping import MINOR_DIGITS
 from stream.replay.compare import Example
 from stream.replay.part import CONTRACT
 from stream.replay.request import Showing
@@ -56,7 +57,8 @@ def told(event: Message | Transaction, how: Showing) -> str:
     if isinstance(event, Message):
         text = masked(event.text) if how == "masked" else event.text
         return f"{who}: {text[:MAX_CHARS]}{'…' if len(text) > MAX_CHARS else ''}"
-    amount = f"{event.amount_minor / 100:,.2f} {event.currency}"
+    digits = MINOR_DIGITS.get(event.currency.upper(), 2)
+    amount = f"{event.amount_minor / 10**digits:,.{digits}f} {event.currency}"
     where = (event.channel, event.country) if how == "masked" else (event.merchant_id, event.terminal_id, event.channel, event.country)
     return " · ".join((who, amount, *(word for word in where if word)))
 

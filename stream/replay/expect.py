@@ -35,8 +35,12 @@ class Expectation:
 
     def __str__(self) -> str:
         if self.interval is None:
-            return f"{self.name} {self.value:.4g} (too little time seen for an interval)"
-        return f"{self.name} {self.value:.4g}, expected {self.interval[0]:.4g} to {self.interval[1]:.4g}"
+            return f"{self.name} {_told(self.value)} (too little time seen for an interval)"
+        return f"{self.name} {_told(self.value)}, expected {_told(self.interval[0])} to {_told(self.interval[1])}"
+
+
+def _told(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Units:
     days: float
 
     @classmethod
+    def over(cls, span: tuple[int, int] | None) -> Units:
+        """The units of a span, of an hour where there is none."""
+        return cls.of(*(span or (0, 0)))
+
+    @classmethod
     def of(cls, first_ms: int, last_ms: int) -> Units:
         """The units from the first event to the last."""
         span_ms = max(last_ms - first_ms, 0)
@@ -56,6 +65,11 @@ class Units:
         # A week of data ends a little before the week does.
         count = int(span_ms / unit_ms + 0.1)
         return cls(first_ms, unit_ms, count, max(span_ms, HOUR_MS) / DAY_MS)
+
+    @property
+    def seen_days(self) -> float:
+        """Days that figures a day are over: whole ones where the data ends a little before the last does, an hour at the least."""
+        return max(self.days, self.count * self.unit_ms / DAY_MS)
 
     @property
     def slots(self) -> int:
@@ -67,9 +81,11 @@ class Units:
         return np.minimum((at_ms - self.first_ms) // self.unit_ms, self.slots - 1)
 
 
-def ratio(name: str, above: NDArray[np.float64], below: NDArray[np.float64], units: Units, *, share: bool = False) -> Expectation:
+def ratio(
+    name: str, above: NDArray[np.float64], below: NDArray[np.float64], units: Units, *, share: bool = False, one: float = 1.0
+) -> Expectation:
     """Sum of `above` over sum of `below`, both by unit, with the delta method's prediction interval. `share` is for a ratio that
-    cannot exceed 1."""
+    cannot exceed 1; `one` is what a single event adds to `above`."""
     total = float(below.sum())
     value = float(above.sum()) / total if total else 0.0
     n = units.count
@@ -79,7 +95,9 @@ def ratio(name: str, above: NDArray[np.float64], below: NDArray[np.float64], uni
     seen, mean_above = value, float(above[:n].mean())
     spread = float(((above[:n] - seen * below[:n]) ** 2).sum() / (n - 1))
     # Counts cannot vary less than chance makes them.
-    spread = max(spread, mean_above * (1 - seen) if share else mean_above, 0.0)
+    spread = max(spread, (mean_above * (1 - seen) if share else mean_above) * one)
+    # What was never seen, or always, may be so by chance: one event in all that time would not surprise.
+    spread = max(spread, one * one / n)
     ahead = max(1.0, HORIZON_DAYS * DAY_MS / units.unit_ms)
     t = _T975[n - 2] if n - 2 < len(_T975) else 1.96
     reach = t * math.sqrt(spread * (1 / n + 1 / ahead)) / mean_below

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
+from string import Formatter
 from struct import Struct
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic_core import PydanticSerializationError, to_json
 
+from schemas.base import EARLIEST, LATEST
 from schemas.codec import Position, RawRecord
 from schemas.labels import Kind
+from schemas.topics import BY_NAME
 from stream.errors import UsageError
 from stream.mapping import Completion, FieldMap, MappingError
 from stream.replay.source import Part
 from stream.replay.window import Bound
 from stream.rows import read
 
+MAX_COLUMNS = 50
+"""Columns that a complaint names."""
 PARTS = 8
 """Parts that a file is spread over: enough for the cores of one machine. No result depends on it."""
 _PACKED = Struct("<qqIH")
@@ -31,6 +36,7 @@ _PLACE = np.dtype([("at_ms", "<i8"), ("start", "<i8"), ("length", "<u4"), ("key"
 """Of `_PACKED`: event time, where the record starts, its length with its key, the key's."""
 TOPICS: dict[Kind, str] = {"message": "messages", "transaction": "transactions"}
 """Whose fields a row is completed to."""
+_FIRST_MS, _BEYOND_MS = (int(at.timestamp() * 1000) for at in (EARLIEST, LATEST))
 
 
 class _Line(NamedTuple):
@@ -89,7 +95,7 @@ def open_file(
     if not any(part.records for part in parts):
         raise UsageError(f"{path}: holds no records" + (" in that range" if since or until else ""))
     if untimed and untimed == sum(part.end for part in parts):
-        raise UsageError(f"{path}: no row has a field occurred_at; map one with --map occurred_at=COLUMN")
+        raise UsageError(f"{path}: no row has a field occurred_at that is a time; map one with --map occurred_at=COLUMN")
     return FileSource(folder=folder, topic=path.name[:256], parts=parts)
 
 
@@ -114,8 +120,14 @@ def _sorted(folder: Path, number: int, since: Bound | None, until: Bound | None,
 def _lines(path: Path, kind: Kind, fields: FieldMap) -> Iterator[_Line]:
     complete = Completion(TOPICS[kind], fields, file=path.name, now=None)
     plain = not fields.sources and not fields.constants
+    _check_fields(fields, kind)
+    unfilled = dict(fields.sources)
+    columns: dict[str, None] = {}
     for row in read(path):
         given = row.fields
+        if unfilled and given is not None:
+            columns.update(dict.fromkeys(given) if len(columns) < MAX_COLUMNS else {})
+            unfilled = {field: source for field, source in unfilled.items() if not _fills(source, given)}
         if given is None:
             yield _Line(None, b"", row.raw or b"")
         elif plain and row.raw is not None and "id" in given and "occurred_at" in given:
@@ -127,11 +139,33 @@ def _lines(path: Path, kind: Kind, fields: FieldMap) -> Iterator[_Line]:
                 event = given
             at = event.get("occurred_at")
             yield _Line(epoch_ms(at), _key(event, kind), _json(event))
+    if unfilled and columns:
+        field, source = next(iter(unfilled.items()))
+        raise UsageError(f"--map {field}={source}: no row of {path} fills it; its columns are {', '.join(columns)}")
+
+
+def _check_fields(fields: FieldMap, kind: Kind) -> None:
+    known = [name for name in BY_NAME[TOPICS[kind]].payload.model_fields if name != "version"]
+    known += ["amount"] if kind == "transaction" else []
+    for option, given in (("--map", fields.sources), ("--set", fields.constants)):
+        for field in given:
+            if field not in known:
+                raise UsageError(f"{option} {field}=…: a {kind} has no such field; it has {', '.join(known)}")
+
+
+def _fills(source: str, given: Mapping[str, Any]) -> bool:
+    names = [name for _, name, _, _ in Formatter().parse(source) if name] if "{" in source else [source]
+    return all(given.get(name) is not None for name in names)
 
 
 def epoch_ms(value: object) -> int | None:
     """The event time in `value` (a datetime, ISO 8601, or epoch seconds or milliseconds) as epoch ms, as the contracts read it; None
-    where it is none."""
+    where it is none, or lies beyond what they allow."""
+    found = _any_ms(value)
+    return found if found is not None and _FIRST_MS <= found < _BEYOND_MS else None
+
+
+def _any_ms(value: object) -> int | None:
     if isinstance(value, datetime):
         return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
     if isinstance(value, bool) or value is None:
@@ -141,7 +175,7 @@ def epoch_ms(value: object) -> int | None:
         return int(value if abs(value) > 2e10 else value * 1000) if isinstance(value, int) or isfinite(value) else None
     text = str(value)
     try:
-        return epoch_ms(float(text) if text.replace(".", "", 1).isdecimal() else datetime.fromisoformat(text))
+        return _any_ms(float(text) if text.replace(".", "", 1).isdecimal() else datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
 

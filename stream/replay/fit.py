@@ -53,6 +53,8 @@ def fit(results: Results, base: Policy, budgets: Sequence[Budget], *, name: str,
     if not results.count:
         raise UsageError("nothing to fit on: the replay holds no scored event")
     labels = results.manifest.labels
+    if len(results.tally.currencies) > 1 and any(isinstance(budget, Money) and budget.miss is None for budget in budgets):
+        raise UsageError(f"amounts in {', '.join(sorted(results.tally.currencies))} cannot be added up: say what a miss costs")
     notes: list[str] = []
     bounds: dict[str, int] = {}
     kept: set[str] = set()
@@ -60,19 +62,19 @@ def fit(results: Results, base: Policy, budgets: Sequence[Budget], *, name: str,
         mine = [budget for budget in budgets if _concerns(budget, label, base)]
         if mine:
             held = masses(results, label, verdicts)
-            bounds[label] = _solve(held, mine, kept)
+            bounds[label] = _solve(held, mine, kept, minor_in_one=results.minor_in_one())
             if verdicts is not None and not held.known:
                 notes.append(f"{label}: no verdicts; its budget rests on the calibration of the scores alone")
     policy = _with(base, labels, bounds, name=name)
     reviews = next((budget for budget in budgets if isinstance(budget, Reviews)), None)
-    units = _units(results)
+    units = Units.over(results.span())
     if reviews is not None:
         free = {label: bounds.get(label, 0) for label in labels if label in base.labels and label not in kept}
         policy = _within(results, policy, base, free, reviews, units)
     notes.extend(f"{label}: never flagged" for label in labels if label in base.labels and label not in policy.labels)
     if verdicts is None:
         notes.append("no verdicts were given: false positives and recall are estimated from the calibrated scores")
-    promises, queue, busiest = _promise(results, policy, budgets, verdicts, units)
+    promises, queue, busiest = _promise(results, policy, base, budgets, verdicts, units)
     return Fit(
         policy=policy, budgets=tuple(budget.text for budget in budgets), promises=promises, queue=queue, busiest_day=busiest,
         notes=tuple(notes),
@@ -84,7 +86,7 @@ def _concerns(budget: Budget, label: str, base: Policy) -> bool:
     return not isinstance(budget, Reviews) and (budget.label == label or (budget.label is None and label in base.labels))
 
 
-def _solve(held: Masses, budgets: Sequence[Budget], kept: set[str]) -> int:
+def _solve(held: Masses, budgets: Sequence[Budget], kept: set[str], *, minor_in_one: int) -> int:
     """The threshold of one label in millionths."""
     lowest, highest, wanted = 0, NEVER, ""
     for budget in budgets:
@@ -97,7 +99,7 @@ def _solve(held: Masses, budgets: Sequence[Budget], kept: set[str]) -> int:
             highest, wanted = min(highest, int(enough[-1])), budget.text
             kept.add(held.label)
         elif isinstance(budget, Money):
-            saved = held.true * budget.miss if budget.miss is not None else held.true_minor / 100
+            saved = held.true * budget.miss if budget.miss is not None else held.true_minor / minor_in_one
             if not saved[0]:
                 raise UsageError(f"budget {budget.text!r}: messages have no amount; say what a miss costs")
             lowest = max(lowest, int(np.argmax(saved - budget.review * (held.true + held.false))))
@@ -137,7 +139,7 @@ def _within(results: Results, held: Policy, base: Policy, free: Mapping[str, int
     def fits(floor: int) -> bool:
         candidate = raised(floor)
         decided = (decide_all(chunk.rows["scores"], labels, candidate).decision for chunk in results.chunks())
-        return sum(int((decision == REVIEW).sum()) for decision in decided) <= budget.a_day * units.days
+        return sum(int((decision == REVIEW).sum()) for decision in decided) <= budget.a_day * units.seen_days
 
     low, high = 0, NEVER
     if not fits(high):
@@ -152,19 +154,12 @@ def _within(results: Results, held: Policy, base: Policy, free: Mapping[str, int
     return raised(high)
 
 
-def _units(results: Results) -> Units:
-    first, last = 2**62, 0
-    for _, rows in results.chunks():
-        first, last = min(first, int(rows["at_ms"].min())), max(last, int(rows["at_ms"].max()))
-    return Units.of(first, last)
-
-
 def _promise(
-    results: Results, policy: Policy, budgets: Sequence[Budget], verdicts: Verdicts | None, units: Units
+    results: Results, policy: Policy, base: Policy, budgets: Sequence[Budget], verdicts: Verdicts | None, units: Units
 ) -> tuple[dict[str, Expectation], tuple[Expectation, ...], int]:
     labels = results.manifest.labels
     events, reviews, blocks = (np.zeros(units.slots) for _ in range(3))
-    true, false, missed = (np.zeros((len(labels), units.slots)) for _ in range(3))
+    true, false, missed, missed_minor = (np.zeros((len(labels), units.slots)) for _ in range(4))
     for _, rows in results.chunks():
         place = units.place(rows["at_ms"])
         decided = decide_all(rows["scores"], labels, policy)
@@ -176,10 +171,11 @@ def _promise(
             true[column] += np.bincount(place, mass * flagged, units.slots)
             false[column] += np.bincount(place, (1 - mass) * flagged, units.slots)
             missed[column] += np.bincount(place, mass * ~flagged, units.slots)
+            missed_minor[column] += np.bincount(place, mass * ~flagged * rows["amount_minor"], units.slots)
     length = np.zeros(units.slots)
     length[: units.count] = units.unit_ms / 86_400_000
     # The rest of the time seen, so that rates are over all of it.
-    length[-1] = max(0.0, units.days - float(length.sum()))
+    length[-1] = max(0.0, units.seen_days - float(length.sum()))
     promises: dict[str, Expectation] = {}
     for budget in budgets:
         if isinstance(budget, Reviews):
@@ -193,6 +189,13 @@ def _promise(
                     text = budget.text if budget.label else f"{budget.text} on {label}"
                     name = f"false positives on {label} in {budget.among:,}"
                     promises[text] = ratio(name, false[column], events / budget.among, units)
+        elif isinstance(budget, Money):
+            mine = [column for column, label in enumerate(labels) if budget.label in (None, label) and (budget.label or label in base.labels)]
+            losses = missed_minor / results.minor_in_one() if budget.miss is None else missed * budget.miss
+            cost = (budget.review * (true + false) + losses)[mine].sum(axis=0)
+            lost = float(missed[mine].sum())
+            one = max(budget.review, budget.miss if budget.miss is not None else float(losses[mine].sum()) / lost if lost else 0.0)
+            promises[budget.text] = ratio(f"cost a day{f' on {budget.label}' if budget.label else ''}", cost, length, units, one=one)
     queue = (
         ratio("reviews a day", reviews, length, units), ratio("blocks a day", blocks, length, units),
         ratio("reviews in 10,000 events", reviews, events / 10_000, units),

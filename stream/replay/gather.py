@@ -77,6 +77,7 @@ class _Gathered:
         if ages:
             rows["account"] = [ages[offset] for offset in rows["offset"].tolist()]
         self._rows.write(rows.tobytes())
+        self.tally.pay(one.currencies[len(one.rows) - len(rows) :] if one.currencies else ())
         faults = [text for offset, text in one.faults if offset >= first]
         self.tally.dead_letters += len(faults)
         for fault in faults:

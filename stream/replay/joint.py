@@ -9,11 +9,12 @@ from pathlib import Path
 from stream import topics
 from stream.errors import UsageError
 from stream.replay.drive import Progress, Show, on_interrupt
+from stream.replay.folder import clear
 from stream.replay.gather import gather
 from stream.replay.judge import Judge
 from stream.replay.plan import Plan, Stretch, begin, find_plan, is_done, judged
 from stream.replay.policies import to_toml
-from stream.replay.request import Manifest, clear
+from stream.replay.request import Manifest
 from stream.replay.results import Results, open_results
 from stream.settings import Settings
 

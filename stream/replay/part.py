@@ -124,6 +124,7 @@ class Worker:
             tally.warmup += len(records)
             return
         tally.count(events=len(records), flags=first.flags, letters=first.dead_letters, redelivered=first.redelivered)
+        tally.pay(event.currency for _, event in events if isinstance(event, Transaction))
         against = judged[1][1] if len(judged) > 1 else np.zeros((len(events), 0), np.uint32)
         rows.write(rows_of(events, scores, against, segments, ages).tobytes())  # type: ignore[arg-type]  # the contract of the kind
         flags.writelines(encode(flag) + b"\n" for flag in first.flags)

@@ -61,30 +61,6 @@ class _Blank:
         return ()
 
 
-class PlaceFile:
-    """The terminal's half of the rows of one part at a time; they lie in `folder`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._offsets: NDArray[np.int64] = np.empty(0, np.int64)
-        self._rows: NDArray[np.float32] = np.empty((0, len(NAMES)), np.float32)
-
-    def open(self, number: int) -> None:
-        """Turn to the part `number`."""
-        self._offsets = np.fromfile(self._folder / f"{number}.offsets", np.int64)
-        path = self._folder / f"{number}.rows"
-        # An empty file cannot be mapped.
-        self._rows = np.memmap(path, np.float32, "r").reshape(-1, len(NAMES)) if len(self._offsets) else self._rows[:0]
-
-    def of(self, at: Position) -> Sequence[float] | None:
-        """All features of the terminal's side of the transaction at `at`; None where its terminal is not assessed."""
-        place = int(np.searchsorted(self._offsets, at.offset))
-        if place == len(self._offsets) or self._offsets[place] != at.offset:
-            return None
-        found: list[float] = self._rows[place].tolist()
-        return found
-
-
 class _Watched(TerminalAgent):
     """The agent of terminals, whose cases are kept."""
 

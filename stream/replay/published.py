@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,13 +14,18 @@ from models.entry import key64
 from schemas.codec import RawRecord, Record, decode
 from schemas.flag import DECISIONS, Flag
 from schemas.labels import LABELS, Kind
+from stream.names import Names
 from stream.replay.decisions import Decided
 from stream.replay.rows import Rows
+from stream.replay.topic import open_topic
+from stream.settings import Settings
 
 NAMES = tuple(label.name for label in LABELS)
 _BITS = {name: 1 << place for place, name in enumerate(NAMES)}
 _CODES: dict[str, int] = {decision: code for code, decision in enumerate(DECISIONS)}
 """A decision that a later version added counts as one that a person should see."""
+READ = 4_000
+GONE = "flags of the beginning of the range, which are no longer kept by the broker: what they were on counts as not flagged"
 _PLACE = np.dtype([("part", "<i4"), ("offset", "<i8")])
 
 
@@ -69,6 +74,11 @@ class Published:
             decisions=np.array(columns["decision"], np.uint8)[kept], labels=np.array(columns["labels"], np.uint16)[kept],
         )
 
+    @property
+    def count(self) -> int:
+        """Events that a flag was published on."""
+        return len(self.events)
+
     def decided(self, part: int, rows: Rows) -> Decided:
         """What was published on the events of `rows`; `labels` [rows, NAMES]."""
         if self.by_event:
@@ -84,3 +94,21 @@ class Published:
         decision = np.where(hit, self.decisions[first + place], 0).astype(np.uint8)
         bits = np.where(hit, self.labels[first + place], 0)
         return Decided(decision, (bits[:, None] >> np.arange(len(NAMES)) & 1).astype(np.bool_))
+
+
+def read_published(settings: Settings, *, kind: Kind, topic: str | None, since_ms: int) -> tuple[Published, tuple[str, ...]]:
+    """The published flags, as `Published.of` takes them, and in words which are gone that events from `since_ms` on may have had. Raises
+    `UsageError` where there is no topic of flags, `BrokerError`."""
+    source = open_topic(settings, Names(settings.prefix).wire("flags"))
+    oldest_ms: list[int] = []
+
+    def records() -> Iterator[list[RawRecord]]:
+        for part in source.parts:
+            for number, batch in enumerate(source.batches(part, size=READ, begin=part.start)):
+                if part.start and not number:
+                    oldest_ms.append(batch[0].timestamp_ms)
+                yield batch
+
+    found = Published.of(records(), kind=kind, topic=topic)
+    gone = any(part.start and not part.records for part in source.parts) or any(at_ms > since_ms for at_ms in oldest_ms)
+    return found, (GONE,) if gone else ()

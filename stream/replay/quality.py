@@ -55,13 +55,18 @@ class Quality:
     precision_at: dict[str, float | None]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, without the curves."""
+        """Plain values."""
         return {
             "label": self.label, "threshold": self.threshold, "known": self.known, "positives": self.positives,
             "unknown": self.unknown, "unknown_flagged": self.unknown_flagged,
             **{name: None if value is None else round(value, 6) for name, value in self.figures.items()},
             "intervals": {name: value and [round(end, 6) for end in value] for name, value in self.intervals.items()},
             **self.precision_at,
+            "calibration": [{"said": round(said, 6), "true": round(true, 6), "events": events} for said, true, events in self.calibration],
+            "curves": {
+                "recall_precision": [[round(x, 6), round(y, 6)] for x, y in self.precision_recall],
+                "false_true_positive_rate": [[round(x, 6), round(y, 6)] for x, y in self.roc],
+            },
         }
 
 

@@ -13,23 +13,24 @@ from models.charts import Chart, Line, bars, lines
 from schemas.labels import BY_NAME as LABELS
 from stream.errors import UsageError
 from stream.replay.advice import Advice, Answer, advise
-from stream.replay.compare import COLUMNS, Diff
+from stream.replay.compare import COLUMNS, Diff, day_name
 from stream.replay.quality import Interval, Quality
 from stream.replay.results import Results
+from stream.replay.roi import pays
 from stream.replay.summary import Summary
 
 SEGMENTS = {"tenant": "Tenant", "channel": "Channel", "language": "Language", "band": "Amount", "account": "Account"}
 
 
-def write_report(path: Path, summary: Summary, *, command: str) -> None:
-    """Write the report of a replay to `path`; `command` reproduces it. Raises `UsageError` when it cannot be written."""
+def write_report(path: Path, summary: Summary) -> None:
+    """Write the report of a replay to `path`. Raises `UsageError` when it cannot be written."""
     try:
-        path.write_text(render(summary, command=command), encoding="utf-8")
+        path.write_text(render(summary), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def render(summary: Summary, *, command: str) -> str:
+def render(summary: Summary) -> str:
     """The report of a replay as HTML."""
     advice, diff = advise(summary), summary.diff
     environment = Environment(loader=PackageLoader("stream.replay", "."), autoescape=select_autoescape(default=True), trim_blocks=True)
@@ -37,7 +38,7 @@ def render(summary: Summary, *, command: str) -> str:
     document: str = environment.get_template("report.html").render(
         advice=advice, headline=_headline(advice), marks=_MARKS, summary=summary, counts=summary.to_json(), manifest=summary.results.manifest, policy=summary.policy,
         diff=diff, columns=COLUMNS, segments=_segment_names(summary), evaluation=summary.evaluation, returned=summary.returned,
-        command=command, labels=LABELS, words=_WORDS, shown=summary.shown, span=_span(summary.results),
+        pays=pays(summary.returned), labels=LABELS, words=_WORDS, shown=summary.shown, span=_span(summary.results),
         charts=[Markup(chart.figure()) for chart in _charts(summary)],  # noqa: S704 (our own SVG, its texts escaped)
         review_chart=Markup(_reviews(diff).figure()) if diff is not None and len(diff.reviews) > 1 else None,  # noqa: S704 (the same)
         **_tiles(summary),
@@ -74,8 +75,7 @@ def _tiles(summary: Summary) -> dict[str, Any]:
     qualities = summary.evaluation.qualities if summary.evaluation is not None else ()
     reviews = ("", "")
     if diff is not None:
-        days = max(1, len(diff.reviews))
-        before, after = (sum(row[place] for row in diff.reviews.values()) / days for place in (0, 1))
+        before, after = diff.reviews_a_day()
         reviews = (f"{before:,.1f}", f"{after:,.1f}")
     return {
         "moved": moved, "spread": spread, "reviews": reviews, "share": f"{tally.flags / max(1, tally.events):.2%} of the events",
@@ -85,10 +85,8 @@ def _tiles(summary: Summary) -> dict[str, Any]:
 
 def _span(results: Results) -> str:
     """From the first event to the last."""
-    first, last = 2**62, 0
-    for _, rows in results.chunks():
-        first, last = min(first, int(rows["at_ms"].min())), max(last, int(rows["at_ms"].max()))
-    return f"{_moment(first)[:16]} to {_moment(last)[:16]} UTC" if last else "no events"
+    span = results.span()
+    return f"{_moment(span[0])[:16]} to {_moment(span[1])[:16]} UTC" if span else "no events"
 
 
 def _segment_names(summary: Summary) -> dict[str, str]:
@@ -109,7 +107,7 @@ def _charts(summary: Summary) -> list[Chart]:
 def _reviews(diff: Diff) -> Chart:
     rows: list[tuple[str, float, float | None]] = []
     for day, (before, after) in diff.reviews.items():
-        rows.append((datetime.fromtimestamp(day * 86_400, UTC).strftime("%m-%d"), float(before), float(after)))
+        rows.append((day_name(day)[5:], float(before), float(after)))
     return bars(rows, title="Events for review by day (UTC)", y_label="events", names=("before", "after"))
 
 

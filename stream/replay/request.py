@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,13 +12,13 @@ from typing import Any, Literal, Self
 
 from schemas.labels import Kind
 from stream.errors import StreamError, UsageError
+from stream.replay.folder import MANIFEST
 from stream.replay.prices import Prices
 from stream.replay.source import Part
 
 Showing = Literal["places", "masked", "full"]
 """How much of the examples a report tells: where they lie, what they say without whoever it is, or all of it."""
 RUNS = Path(".flagstream/replay")
-MANIFEST = "run.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +47,9 @@ class Request:
     resume: bool = False
     processes: int | None = None
     command: str = "flagstream replay"
-    """As it was typed, for the report."""
+    """What gives the same again, for the report."""
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """What times ago are reckoned from."""
 
     @property
     def fingerprint(self) -> str:
@@ -103,14 +104,6 @@ class Manifest:
             raise UsageError(f"{folder}: holds no replay") from None
         except (ValueError, TypeError, KeyError) as error:
             raise StreamError(f"{folder / MANIFEST}: damaged, or of another version; start the replay anew") from error
-
-
-def clear(folder: Path) -> None:
-    """Make `folder` an empty one for a run. Raises `UsageError` when it holds anything but an earlier run."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-        raise UsageError(f"{folder}: exists and is not the folder of a replay")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
 
 
 def new_manifest(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
+from stream.mapping import MINOR_DIGITS
 from stream.replay import checkpoint
 from stream.replay.checkpoint import PartFiles
 from stream.replay.request import Manifest
@@ -52,6 +53,17 @@ class Results:
     def count(self) -> int:
         """Rows: events that were scored, or tried."""
         return sum(part.rows for part in self._parts)
+
+    def span(self) -> tuple[int, int] | None:
+        """When the first event was and when the last (epoch ms); None where there is none."""
+        ends = [(int(rows["at_ms"].min()), int(rows["at_ms"].max())) for _, rows in self.chunks()]
+        return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
+
+    def minor_in_one(self) -> int:
+        """How many minor units one whole unit of the transactions' currency has; as most have where there are several currencies."""
+        currencies = list(self.tally.currencies)
+        digits = MINOR_DIGITS.get(currencies[0].upper(), 2) if len(currencies) == 1 else 2
+        return int(10**digits)
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, a bounded number at a time, part by part in the order of the history."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from stream.replay.drive import Show, drive
 from stream.replay.evaluate import evaluate
 from stream.replay.examples import show as show_examples
 from stream.replay.file import FileSource, open_file
+from stream.replay.folder import Hold, check_output, clear, held
 from stream.replay.joint import by_workers
 from stream.replay.judge import BundleJudge, Judge, bundle_judge, clearing
 from stream.replay.outlet import check_outlet, publish
@@ -27,15 +27,15 @@ from stream.replay.part import Job
 from stream.replay.places import with_places
 from stream.replay.plan import Stretch
 from stream.replay.policies import read_policy
-from stream.replay.published import Published
-from stream.replay.request import RUNS, Manifest, Request, clear, new_manifest
+from stream.replay.published import read_published
+from stream.replay.request import RUNS, Manifest, Request, new_manifest
 from stream.replay.results import Results, open_results
 from stream.replay.roi import returns
 from stream.replay.sides import FLAGS, by_flags, by_other_model, by_policy, what
 from stream.replay.summary import Summary
-from stream.replay.topic import TopicSource, open_topic, read_all
+from stream.replay.topic import TopicSource, open_topic
 from stream.replay.verdicts import read_verdicts, verdict_topic
-from stream.replay.window import bound, span_ms
+from stream.replay.window import bound, check_order, span_ms
 from stream.settings import Settings
 
 WARMUP: dict[Kind, str] = {"message": "0", "transaction": "30d"}
@@ -63,10 +63,13 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     before_policy = read_policy(Path(request.against or "")) if against == "policy" else None
     judge = clearing(settings, judge, *([] if before_policy is None else [before_policy]))
     if against == FLAGS:
-        settings.need_broker()
+        open_topic(settings, Names(settings.prefix).wire(FLAGS))
     if request.to is not None:
         check_outlet(settings, request.to)
+    check_output(request.flags, name="--flags")
+    check_output(request.report, name="--report")
     verdicts = None if request.verdicts is None else read_verdicts(settings, request.verdicts)
+    done = _done(request)
     results = run(settings, request, kind=kind, judge=judge, against=other, show=show)
     judged_s = time.monotonic() - started_s
     before = None
@@ -76,8 +79,8 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
         before = by_other_model(policy, other.labels, name=f"model {other.folder.name} ({other.model_digest})")
     elif against == FLAGS:
         topic = results.manifest.topic if request.topic is not None else None
-        published = Published.of(read_all(settings, Names(settings.prefix).wire(FLAGS)), kind=kind, topic=topic)
-        before = by_flags(published)
+        published, gone = read_published(settings, kind=kind, topic=topic, since_ms=(results.span() or (0, 0))[0])
+        before = by_flags(published, gone=gone)
     after = by_policy(policy, judge.labels, name=None if other is None else f"model {judge.folder.name} ({judge.model_digest})")
     diff = None if before is None else compare(results, before, after, verdicts=verdicts)
     shown: dict[tuple[int, int], str] = {}
@@ -86,7 +89,8 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
         shown = show_examples(source, kind, [one for many in diff.examples.values() for one in many], request.examples)
     summary = Summary(
         results=results, policy=policy, seconds=judged_s, returned=returns(results, policy, verdicts, request.prices),
-        diff=diff, shown=shown,
+        diff=diff, shown=shown, command=_exactly(request, results.manifest),
+        judged=None if request.workers is not None else results.tally.events + results.tally.warmup - done,
         evaluation=None if verdicts is None else evaluate(results, verdicts, policy),
     )
     if request.flags is not None:
@@ -96,13 +100,22 @@ def replay(settings: Settings, request: Request, *, show: Show = lambda _: None)
     if request.report is not None:
         from stream.replay.report import write_report
 
-        write_report(request.report, summary, command=request.command)
+        write_report(request.report, summary)
     return summary
 
 
 def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, against: Judge | None, show: Show) -> Results:
     """Judge, and leave everything found in the run's folder. `against` is a second model to judge beside. Raises `StreamError`."""
-    folder = request.folder or RUNS / request.fingerprint
+    folder = _folder(request)
+    if request.resume:
+        Manifest.load(folder)
+    with held(folder) as hold:
+        return _run(settings, request, folder, hold, kind=kind, judge=judge, against=against, show=show)
+
+
+def _run(
+    settings: Settings, request: Request, folder: Path, hold: Hold, *, kind: Kind, judge: Judge, against: Judge | None, show: Show
+) -> Results:
     identity = _identity(request, judge, against)
     if request.workers is not None:
         if request.topic is None or against is not None:
@@ -131,8 +144,27 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     if kind == "transaction" and request.verdicts is not None:
         judge, against = with_places(settings, request.verdicts, source, folder / "places", judge, against, show=show)
     job = Job(source=source, kind=kind, judge=judge, against=against, folder=folder, at=manifest.at)
-    drive(job, processes=request.processes or os.cpu_count() or 1, show=show)
+    drive(job, processes=request.processes or os.cpu_count() or 1, show=show, hold=hold)
     return open_results(folder)
+
+
+def _done(request: Request) -> int:
+    """Events that an earlier try of the run had judged."""
+    if not request.resume or request.workers is not None:
+        return 0
+    tally = open_results(_folder(request)).tally
+    return tally.events + tally.warmup
+
+
+def _folder(request: Request) -> Path:
+    return request.folder or RUNS / request.fingerprint
+
+
+def _exactly(request: Request, manifest: Manifest) -> str:
+    """The command that gives the same again, also when the topic has grown since."""
+    if request.topic is None or request.until is not None:
+        return request.command
+    return f"{request.command} --until {','.join(f'{part.number}:{part.end}' for part in manifest.parts)}"
 
 
 def _looks_at_terminals(judge: Judge) -> bool:
@@ -158,12 +190,13 @@ def _wire(settings: Settings, topic: str) -> str:
 
 
 def _source(settings: Settings, request: Request, kind: Kind, folder: Path) -> TopicSource | FileSource:
-    now = datetime.now(UTC)
+    now = request.now
     limits: dict[str, Any] = {
         "since": bound(request.since, name="--since", now=now),
         "until": bound(request.until, name="--until", now=now),
         "warmup_ms": span_ms(request.warmup or WARMUP[kind], name="--warmup"),
     }
+    check_order(limits["since"], limits["until"])
     if request.topic is not None:
         return open_topic(settings, _wire(settings, request.topic), **limits)
     assert request.file is not None

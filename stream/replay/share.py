@@ -75,6 +75,7 @@ class Share:
             offsets=np.array([raw.at.offset for raw in fresh], np.int64), seen=seen, rows=rows, names=names.names,
             faults=[(letter.offset, f"{letter.error_class}: {letter.error_text}") for letter in letters],
             flags=[(flag.event.offset, encode(flag)) for flag in flags], cpu_s=time.thread_time() - began_s,
+            currencies=[body.currency for _, body in kept if isinstance(body, Transaction)],
         )
         onward = [Onward(ROWS, None, result.to_bytes(), part.number)] if fresh else []
         return Outcome(flags, letters, outcome.state, outcome.redelivered + len(records) - len(fresh), onward)

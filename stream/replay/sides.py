@@ -16,6 +16,7 @@ from stream.replay.results import Chunk
 
 FLAGS = "flags"
 """The word after --against for the flags that were published."""
+PUBLISHED = "published flags"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Side:
     name: str
     labels: tuple[str, ...]
     decide: Callable[[Chunk], Decided]
+    notes: tuple[str, ...] = ()
+    """What is missing of it, in words."""
 
 
 def by_policy(policy: Policy, labels: tuple[str, ...], *, name: str | None = None) -> Side:
@@ -38,9 +41,9 @@ def by_other_model(policy: Policy, labels: tuple[str, ...], *, name: str) -> Sid
     return Side(name=name, labels=labels, decide=lambda chunk: decide_all(chunk.rows["against"], labels, policy))
 
 
-def by_flags(published: Published) -> Side:
-    """What was published."""
-    return Side(name="published flags", labels=NAMES, decide=lambda chunk: published.decided(chunk.part, chunk.rows))
+def by_flags(published: Published, *, gone: tuple[str, ...] = ()) -> Side:
+    """What was published; `gone` says what of it is no longer kept."""
+    return Side(name=PUBLISHED, notes=gone, labels=NAMES, decide=lambda chunk: published.decided(chunk.part, chunk.rows))
 
 
 def aligned(side: Side, decided: Decided, names: tuple[str, ...]) -> Decided:

@@ -1,7 +1,7 @@
 """What a worker found out about a run of records of one part, as it is written to the run's own topic and read back.
 
 ```
-header   one line of JSON: {"v": 1, "offsets", "seen", "rows", "names", "faults": [[offset, text]], "flags": [[offset, bytes]], "cpu_s"}
+header   one line of JSON: {"v": 1, "offsets", "seen", "rows", "names", "faults": [[offset, text]], "flags": [[offset, bytes]], "cpu_s", "currencies"}
 offsets  i64 each: all records, those that only rebuild the state too
 seen     (offset i64, entity u64, epoch ms i64) each: when accounts paid, to tell new ones
 rows     as `rows.row_type` says; segments are coded by `names`
@@ -36,12 +36,14 @@ class Slice:
     faults: Sequence[tuple[int, str]]
     flags: Sequence[tuple[int, bytes]]
     cpu_s: float
+    currencies: Sequence[str] = ()
+    """Of the rows, one each; empty for messages."""
 
     def to_bytes(self) -> bytes:
         """As it is kept."""
         header = {
             "v": VERSION, "offsets": len(self.offsets), "seen": len(self.seen), "rows": len(self.rows), "names": self.names,
-            "faults": self.faults, "flags": [(offset, len(flag)) for offset, flag in self.flags], "cpu_s": self.cpu_s,
+            "faults": self.faults, "flags": [(offset, len(flag)) for offset, flag in self.flags], "cpu_s": self.cpu_s, "currencies": self.currencies,
         }
         arrays = (self.offsets.astype("<i8").tobytes(), self.seen.tobytes(), self.rows.tobytes())
         return b"".join((json.dumps(header).encode(), b"\n", *arrays, *(flag for _, flag in self.flags)))
@@ -67,7 +69,8 @@ class Slice:
                 raise ValueError("length")
             faults = [(offset, text) for offset, text in header["faults"]]
             return cls(
-                offsets=arrays[0], seen=arrays[1], rows=arrays[2], names=header["names"], faults=faults, flags=flags, cpu_s=header["cpu_s"]
+                offsets=arrays[0], seen=arrays[1], rows=arrays[2], names=header["names"], faults=faults, flags=flags, cpu_s=header["cpu_s"],
+                currencies=header.get("currencies", ()),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise StreamError("a result of the replay is damaged, or of another version; begin it anew under another name") from error

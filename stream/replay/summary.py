@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.policy import Policy
+from stream.replay.advice import advise
 from stream.replay.compare import KINDS, Diff
 from stream.replay.evaluate import Evaluation
 from stream.replay.results import Results
@@ -24,8 +25,17 @@ class Summary:
     returned: Return
     diff: Diff | None = None
     evaluation: Evaluation | None = None
+    judged: int | None = None
+    """Events that were judged in these `seconds`: without what an earlier try had done. None: by workers, in a time of their own."""
+    command: str = ""
+    """What gives the same again."""
     shown: Mapping[tuple[int, int], str] = field(default_factory=dict)
     """What the examples say, by part and offset, where somebody asked to see it."""
+
+    @property
+    def rate(self) -> float | None:
+        """Events judged a second, those of the warm-up included; None where that cannot be said."""
+        return None if self.judged is None or self.seconds <= 0 else self.judged / self.seconds
 
     def to_json(self) -> dict[str, Any]:
         """The document."""
@@ -37,7 +47,7 @@ class Summary:
             "by_label": dict(sorted(tally.by_label.items())),
             "decisions": dict(sorted(tally.decisions.items())),
             "seconds": round(self.seconds, 3),
-            "events_per_s": round((tally.events + tally.warmup) / self.seconds, 1) if self.seconds else None,
+            "events_per_s": None if self.rate is None else round(self.rate, 1),
             "complete": self.results.complete,
             "warmup": tally.warmup,
             "absent": tally.absent,
@@ -48,7 +58,11 @@ class Summary:
             "source": manifest.topic,
             "model": manifest.model,
             "policy": manifest.policy,
+            "range": {str(part.number): {"read_from": part.start, "from": part.counted, "to": part.end} for part in manifest.parts},
+            "begun": manifest.started_at,
             "run": str(self.results.folder),
+            "command": self.command,
+            "ship": advise(self).to_json(),
             "return": self.returned.to_json(),
         }
         if self.diff is not None:

@@ -10,6 +10,8 @@ from typing import Any
 from schemas.dead_letter import DeadLetter
 from schemas.flag import Flag
 
+MAX_CURRENCIES = 200
+OTHER = "other"
 MAX_FAULTS = 50
 """Kinds of fault that are told apart."""
 
@@ -28,6 +30,8 @@ class Tally:
     by_label: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    currencies: Counter[str] = field(default_factory=Counter)
+    """Of the transactions that count; empty for messages."""
     cpu_s: float = 0.0
 
     def count(self, *, events: int, flags: Sequence[Flag], letters: Sequence[DeadLetter], redelivered: int) -> None:
@@ -42,6 +46,11 @@ class Tally:
         for letter in letters:
             fault = f"{letter.error_class}: {letter.error_text}"
             self.faults[fault if fault in self.faults or len(self.faults) < MAX_FAULTS else "other"] += 1
+
+    def pay(self, currencies: Iterable[str]) -> None:
+        """Count the currencies of a batch."""
+        for currency in currencies:
+            self.currencies[currency if currency in self.currencies or len(self.currencies) < MAX_CURRENCIES else OTHER] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -16,6 +16,7 @@ from stream.replay.drive import Progress as Passed
 from stream.replay.drive import Show
 from stream.replay.fit import Fit
 from stream.replay.policies import PolicyDiff
+from stream.replay.roi import pays
 from stream.replay.summary import Summary
 
 COLOURS = {"yes": "green", "no": "red", "depends": "yellow", "unknown": "yellow", "not asked": "cyan"}
@@ -48,15 +49,24 @@ def panel(summary: Summary) -> RenderableType:
     tally = summary.results.tally
     head = Text(advice.headline, style=f"bold {COLOURS[advice.answer]}")
     reasons = [Text(f"• {reason}", overflow="fold") for reason in advice.reasons]
-    seconds = max(summary.seconds, 1e-9)
-    speed = f"{(tally.events + tally.warmup) / seconds:,.0f}/s"
+    speed = "" if summary.rate is None else f" ({summary.rate:,.0f}/s)"
     counts = f"{tally.events:,} events, {tally.flags:,} flags, {tally.dead_letters:,} dead letters"
-    told = Text(f"{counts} in {summary.seconds:,.1f} s ({speed})", style="dim")
+    told = Text(f"{counts} in {summary.seconds:,.1f} s{speed}", style="dim")
     parts: list[RenderableType] = [head, *reasons, told]
     if tally.by_label:
         parts.append(_labels(summary))
+    if tally.decisions:
+        parts.append(Text("decisions: " + ", ".join(f"{count:,} {decision}" for decision, count in tally.decisions.most_common())))
+    if summary.diff is not None and summary.diff.decisions:
+        parts.append(Text("changed: " + ", ".join(f"{count:,} {step}" for step, count in summary.diff.decisions.most_common())))
     if summary.evaluation is not None and summary.evaluation.qualities:
         parts.append(_quality(summary))
+    returned = summary.returned
+    if returned.prevented is not None and returned.missed is not None:
+        parts.append(Text(f"fraud flagged: {returned.prevented:,.2f}, missed: {returned.missed:,.2f} (by the verdicts)"))
+    if tally.events:
+        parts.append(Text(f"reviews cost {returned.reviews_cost_a_day:,.2f} a day. {pays(returned)}", overflow="fold"))
+    parts.append(Text(f"run: {summary.results.folder}", style="dim", overflow="fold"))
     return Panel(Group(*parts), title="Should I ship it?" if summary.diff else "Replay", border_style=COLOURS[advice.answer])
 
 
@@ -113,6 +123,7 @@ def diff_table(diff: PolicyDiff) -> RenderableType:
     counts = diff.effect.counts
     told = (
         f"{counts['newly_flagged']:,} newly flagged, {counts['newly_cleared']:,} newly cleared, "
-        f"{counts['changed']:,} with another decision, {counts['same']:,} the same"
+        f"{counts['changed']:,} with another decision, {counts['relabelled']:,} for other labels, {counts['same']:,} the same\n"
+        "reviews a day: {:,.1f} before, {:,.1f} after".format(*diff.effect.reviews_a_day())
     )
     return Group(table, Text(told))

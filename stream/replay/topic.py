@@ -96,6 +96,8 @@ def open_topic(
             gaps.append(f"partition {place.partition}: {since_when} is kept by the broker any longer, and {_moment(asked_ms)} was asked for")
         counts = min(max(wanted, low), high)
         parts.append(Part(number=place.partition, start=min(max(start[place], low), counts), counted=counts, end=high))
+    if (since or until) and not gaps and all(part.counted >= part.end for part in parts):
+        gaps.append(f"all of it: nothing lies in the range. {_what_is_there(settings, places, first, end)}")
     return TopicSource(settings=settings, topic=topic, parts=tuple(parts), gaps=tuple(gaps))
 
 
@@ -104,6 +106,32 @@ def read_all(settings: Settings, topic: str) -> Iterator[list[RawRecord]]:
     source = open_topic(settings, topic)
     for part in source.parts:
         yield from source.batches(part, size=4_000, begin=part.start)
+
+
+def _what_is_there(
+    settings: Settings, places: list[TopicPartition], first: dict[TopicPartition, int], end: dict[TopicPartition, int]
+) -> str:
+    """Where the records of a topic lie, in words, for whoever asked for a range that has none."""
+    ends = {place: end[place] - 1 for place in places if end[place] > first[place]}
+    if not ends:
+        return "The topic holds no record at all"
+    times: list[int] = []
+    with _consumer(settings) as consumer:
+        for at in (first, ends):
+            consumer.assign(list(ends))
+            for place in ends:
+                consumer.seek(place, at[place])
+            waiting, until_s = set(ends), time.monotonic() + CONNECT_S
+            while waiting and time.monotonic() < until_s:
+                for place, records in consumer.poll(timeout_ms=POLL_MS).items():
+                    if place in waiting:
+                        times.append(records[0].timestamp)
+                        waiting.discard(place)
+                        consumer.pause(place)
+            consumer.unsubscribe()
+    known = f", of {_moment(min(times))} to {_moment(max(times))}" if times else ""
+    offsets = ", ".join(f"{place.partition}: {first[place]} to {last}" for place, last in ends.items())
+    return f"The topic's records{known} have the offsets {offsets}"
 
 
 def _resolve(

@@ -49,6 +49,15 @@ def bound(text: str | None, *, name: str, now: datetime) -> Bound | None:
     return Bound(at_ms=_epoch_ms(moment if moment.tzinfo else moment.replace(tzinfo=UTC)))
 
 
+def check_order(since: Bound | None, until: Bound | None, *, names: tuple[str, str] = ("--since", "--until")) -> None:
+    """Raises `UsageError` where nothing can lie between the two: both are times, or offsets of every partition, and the end comes first."""
+    if since is None or until is None:
+        return
+    for first, last in ((since.at_ms, until.at_ms), (since.offset, until.offset)):
+        if first is not None and last is not None and first >= last:
+            raise UsageError(f"{names[1]} is not after {names[0]}: nothing lies between them")
+
+
 def span_ms(text: str, *, name: str) -> int:
     """The length of time `text` (`90m`, `7d`) in milliseconds. Raises `UsageError` naming the option `name`."""
     found = _SPAN.fullmatch(text.strip())

@@ -93,7 +93,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="module")
 def page(results: Any, kit: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "out.html"
-    write_report(path, summarise(results, kit, verdicts(kit)), command="flagstream replay --topic messages")
+    write_report(path, summarise(results, kit, verdicts(kit), command="flagstream replay --topic messages"))
     return path
 
 

@@ -16,7 +16,7 @@ from stream.mapping import FieldMap
 from stream.replay.file import open_file
 from stream.replay.request import Request
 from stream.replay.run import replay
-from stream.replay.window import Bound, bound, span_ms
+from stream.replay.window import Bound, bound, check_order, span_ms
 from stream.settings import load
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -92,6 +92,49 @@ def test_files_that_cannot_be_replayed_are_named_with_the_reason(name: str, cont
     (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=complaint):
         read(tmp_path / name, tmp_path / "staged")
+
+
+@pytest.mark.parametrize("at", ["1e300", '"99999999999999999999"', "99999999999999999999999", '"9999-12-31T23:59:59Z"', "-1e300"])
+def test_times_beyond_all_reason_are_dead_letters_and_no_end_of_the_replay(at: str, kit: Any, tmp_path: Path) -> None:
+    whole = json.dumps(kit.transaction(1, 5))
+    odd = json.dumps(kit.transaction(2, 6)).replace(json.dumps(kit.transaction(2, 6)["occurred_at"]), at)
+    (tmp_path / "in.jsonl").write_text(f"{whole}\n{odd}\n")
+    found = read(tmp_path / "in.jsonl", tmp_path / "staged")
+    assert sum(len(records) for records in found.values()) == 2
+
+
+def test_a_parquet_file_that_is_damaged_further_down_is_named(kit: Any, tmp_path: Path) -> None:
+    path = tmp_path / "in.parquet"
+    parquet.write_table(pa.Table.from_pylist([kit.transaction(number, number) for number in range(5_000)]), path, row_group_size=1_000)
+    whole = bytearray(path.read_bytes())
+    middle = parquet.ParquetFile(path).metadata.row_group(3).column(0).dictionary_page_offset or len(whole) // 2
+    whole[middle : middle + 2_000] = b"\x5a" * 2_000
+    path.write_bytes(whole)
+    with pytest.raises(UsageError, match=r"in\.parquet: damaged after row \d+"):
+        read(path, tmp_path / "staged")
+
+
+@pytest.mark.parametrize(
+    ("maps", "sets", "complaint"),
+    [
+        (["acount_id=customer"], [], "--map acount_id=…: a transaction has no such field; it has id, "),
+        ([], ["curency=EUR"], "--set curency=…: a transaction has no such field"),
+        (["account_id=nosuch"], [], r"--map account_id=nosuch: no row of .*in\.jsonl fills it; its columns are id, occurred_at, "),
+        (["occurred_at={day} {hour}"], [], "no row of .* fills it"),
+    ],
+)
+def test_a_mapping_that_maps_nothing_is_a_mistake(maps: list[str], sets: list[str], complaint: str, kit: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.jsonl", [kit.transaction(1, 5)])
+    with pytest.raises(UsageError, match=complaint):
+        open_file(path, "transaction", folder=tmp_path / "staged", fields=FieldMap.parse(maps, sets))
+
+
+def test_a_range_that_ends_before_it_begins_is_wrong_use() -> None:
+    check_order(Bound(at_ms=1), Bound(at_ms=2))
+    check_order(Bound(at_ms=5), Bound(offset=2))
+    for since, until in ((Bound(at_ms=2), Bound(at_ms=2)), (Bound(offset=5), Bound(offset=4))):
+        with pytest.raises(UsageError, match="--until is not after --since"):
+            check_order(since, until)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

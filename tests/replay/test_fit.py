@@ -76,7 +76,7 @@ def test_false_positives_stay_within_their_budget(
 def test_reviews_stay_within_their_budget_and_use_it(a_day: int, results: Results, kit: Any) -> None:
     base = kit.policy(harassment=0.5, spam=0.5)
     found = fit(results, base, parse([f"{a_day} reviews a day"], results.manifest.labels), name="f")
-    days = 1_599 * DAYS / 1_600
+    days = DAYS
     assert reviews_of(results, found.policy) <= a_day * days
     assert found.promises[f"{a_day} reviews a day"].value <= a_day
     # A budget that is not used up leaves out no event that it had room for: the next lower threshold would exceed it.
@@ -176,6 +176,41 @@ def test_the_interval_holds_the_next_week_as_often_as_it_says() -> None:
         assert interval is not None
         held += interval[0] <= days[7:].mean() <= interval[1]
     assert 0.92 <= held / 400 <= 0.98
+
+
+def test_what_was_never_seen_is_not_promised_never_to_come() -> None:
+    chance = np.random.default_rng(4)
+    seen = Units.of(0, 7 * DAY_MS - 1)
+    below = np.zeros(seen.slots)
+    below[:7] = 1.0
+    none = ratio("reviews a day", np.zeros(seen.slots), below, seen).interval
+    assert none is not None
+    # Of rates at which nothing in a week is no surprise, the next week's mean lies within.
+    assert (chance.poisson(1.0, 2_000) / 7 <= none[1]).mean() > 0.95
+    always = ratio("recall", below * 20, below * 20, seen, share=True).interval
+    assert always is not None
+    assert always[0] < 1.0 == always[1]
+
+
+def test_large_figures_are_written_out() -> None:
+    seen = Units.of(0, 7 * DAY_MS - 1)
+    assert str(ratio("cost a day", np.full(seen.slots, 123_456.0), np.ones(seen.slots), seen)).startswith("cost a day 123,456, expected ")
+
+
+def test_a_budget_of_money_promises_what_a_day_costs(results: Results, kit: Any) -> None:
+    base = kit.policy(harassment=0.6, spam=0.7)
+    found = fit(results, base, parse(["a review costs 2, a miss costs 5"], results.manifest.labels), name="money")
+    promise = found.promises["a review costs 2, a miss costs 5"]
+    scores = np.concatenate([chunk.rows["scores"] for chunk in results.chunks()]).astype(np.float64)
+    scores[scores > 1_000_000] = np.nan
+    cost = 0.0
+    for column, label in enumerate(results.manifest.labels):
+        flagged = scores[:, column] / 1e6 >= found.policy.labels[label].review
+        cost += 2 * flagged.sum() + 5 * np.nansum(scores[~flagged, column] / 1e6)
+    assert promise.name == "cost a day"
+    assert promise.value == pytest.approx(cost / DAYS, rel=1e-3)
+    assert promise.interval is not None
+    assert promise.interval[0] < promise.value < promise.interval[1]
 
 
 def test_too_little_time_gives_no_interval() -> None:

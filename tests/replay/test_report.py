@@ -47,11 +47,11 @@ def verdicts(kit: Any, *, outcome: str | None = None) -> Verdicts:
     ]])
 
 
-def summarise(results: Results, kit: Any, said: Verdicts | None, *, before: float = 0.95, after: float = 0.7) -> Summary:
+def summarise(results: Results, kit: Any, said: Verdicts | None, *, before: float = 0.95, after: float = 0.7, command: str = "") -> Summary:
     labels, policy = results.manifest.labels, kit.policy(spam=after)
     diff = compare(results, by_policy(kit.policy(spam=before), labels), by_policy(policy, labels), verdicts=said)
     return Summary(
-        results=results, policy=policy, seconds=2.0, returned=returns(results, policy, said, Prices()), diff=diff,
+        results=results, policy=policy, seconds=2.0, judged=results.count, command=command, returned=returns(results, policy, said, Prices()), diff=diff,
         evaluation=None if said is None else evaluate(results, said, policy),
     )
 
@@ -70,7 +70,7 @@ class Page(HTMLParser):
 
 
 def test_the_report_stands_alone_and_escapes_what_it_was_given(results: Results, kit: Any, tmp_path: Path) -> None:
-    write_report(tmp_path / "out.html", summarise(results, kit, verdicts(kit)), command="flagstream replay --topic messages <x>")
+    write_report(tmp_path / "out.html", summarise(results, kit, verdicts(kit), command="flagstream replay --topic messages <x>"))
     text = (tmp_path / "out.html").read_text()
     page = Page()
     page.feed(text)
@@ -91,8 +91,8 @@ def test_a_stopped_replay_says_so_in_every_form(results: Results, kit: Any) -> N
 
     whole = summarise(results, kit, verdicts(kit))
     part = replace(whole, results=replace(results, complete=False))
-    assert "Partial: this replay was stopped" in render(part, command="")
-    assert "Partial: this replay was stopped" not in render(whole, command="")
+    assert "Partial: this replay was stopped" in render(part)
+    assert "Partial: this replay was stopped" not in render(whole)
     assert part.to_json()["complete"] is False
     assert advise(part).answer == "unknown"
 
@@ -126,4 +126,105 @@ def test_the_terminal_shows_the_answer_in_80_columns(results: Results, kit: Any)
 
 def test_a_report_that_cannot_be_written_is_named(results: Results, kit: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
-        write_report(tmp_path / "no" / "out.html", summarise(results, kit, None), command="")
+        write_report(tmp_path / "no" / "out.html", summarise(results, kit, None))
+
+
+def flat(shown: Any) -> str:
+    console = Console(width=200, force_terminal=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return " ".join(captured.get().replace("│", " ").split())
+
+
+def test_document_terminal_and_page_tell_the_same_figures(results: Results, kit: Any) -> None:
+    summary = summarise(results, kit, verdicts(kit), command="flagstream replay --topic messages")
+    told, page, shown = summary.to_json(), render(summary), flat(panel(summary))
+    for text in (told["ship"]["headline"].partition(": ")[2], *told["ship"]["reasons"]):
+        assert text.lower() in page.lower().replace("&#39;", "'")
+        assert text.lower() in shown.lower()
+    reviews = told["against"]["reviews_per_day"]["after"]
+    assert f"{reviews:,.1f} a day" in shown
+    assert told["return"]["reviews_cost_a_day"] == pytest.approx(reviews * 0.5, abs=0.01)
+    assert f"reviews cost {reviews * 0.5:,.2f} a day" in shown
+    assert sum(after for _, after in told["against"]["reviews_by_day"].values()) == pytest.approx(reviews * summary.diff.days, abs=0.1)  # type: ignore[union-attr]
+    assert told["command"] == "flagstream replay --topic messages"
+    assert told["range"] == {"0": {"read_from": 0, "from": 0, "to": 701}}
+    assert told["quality"]["labels"]["spam"]["curves"]["recall_precision"]
+    assert sum(one["events"] for one in told["quality"]["labels"]["spam"]["calibration"]) == told["quality"]["labels"]["spam"]["known"]
+
+
+def test_when_an_alternative_pays_is_said_everywhere(results: Results, kit: Any) -> None:
+    from dataclasses import replace
+
+    whole = summarise(results, kit, verdicts(kit))
+    found = replace(whole, returned=returns(results, whole.policy, None, Prices(call=0.01, review=2.0)))
+    back = found.to_json()["return"]
+    assert back["call_cost_a_day"] == pytest.approx(0.01 * back["events_a_day"])
+    assert back["even_at_reviews_a_day"] == pytest.approx((back["call_cost_a_day"] - back["cpu_cost_a_day"]) / 2)
+    assert f"with {back['even_at_reviews_a_day']:,.1f} fewer reviews" in render(found)
+    assert f"with {back['even_at_reviews_a_day']:,.1f} fewer reviews" in flat(panel(found))
+    free = replace(whole, returned=returns(results, whole.policy, None, Prices(call=0.0)))
+    assert "The alternative costs no more" in render(free)
+
+
+def test_only_what_was_judged_in_this_time_makes_the_rate(results: Results, kit: Any) -> None:
+    from dataclasses import replace
+
+    whole = summarise(results, kit, None)
+    assert replace(whole, judged=10).to_json()["events_per_s"] == 5.0
+    by_workers = replace(whole, judged=None)
+    assert by_workers.to_json()["events_per_s"] is None
+    assert "by workers" in render(by_workers)
+
+
+def test_other_labels_and_no_more_false_flags_are_told_as_what_they_are(results: Results, kit: Any) -> None:
+    whole = summarise(results, kit, verdicts(kit, outcome="confirmed"))
+    assert "as many false ones as before" in advise(whole).headline
+    labels = results.manifest.labels
+    both = by_policy(kit.policy(spam=0.0, harassment=0.99999), labels)
+    other = by_policy(kit.policy(spam=0.0, harassment=0.0), labels)
+    only_labels = compare(results, both, other)
+    if not sum(only_labels.counts[kind] for kind in ("newly_flagged", "newly_cleared", "changed")):
+        from dataclasses import replace
+
+        assert advise(replace(whole, diff=only_labels)).answer == "depends"
+
+
+def test_blocks_alone_are_judged_by_the_verdicts_too(results: Results, kit: Any) -> None:
+    from dataclasses import replace
+
+    from schemas.policy import LabelRule, Policy
+
+    def blocking(at: float | None) -> Policy:
+        return Policy(name="b", labels={"spam": LabelRule(review=0.5, block=at, severity="low")})
+
+    labels = results.manifest.labels
+    for outcome, answer in (("confirmed", "yes"), ("overturned", "no")):
+        said = verdicts(kit, outcome=outcome)
+        diff = compare(results, by_policy(blocking(None), labels), by_policy(blocking(0.7), labels), verdicts=said)
+        found = advise(replace(summarise(results, kit, said), diff=diff))
+        assert diff.counts["newly_flagged"] == 0
+        assert diff.counts["changed"] > 0
+        assert found.answer == answer
+        assert "blocks" in found.headline
+
+
+def test_nothing_published_is_no_reason_to_ship(results: Results, kit: Any) -> None:
+    from dataclasses import replace
+
+    from stream.replay.published import Published
+    from stream.replay.sides import by_flags
+
+    said = verdicts(kit, outcome="confirmed")
+    none = Published.of([], kind="message", topic="messages")
+    diff = compare(results, by_flags(none, gone=("early flags",)), by_policy(kit.policy(spam=0.7), results.manifest.labels), verdicts=said)
+    found = advise(replace(summarise(results, kit, said), diff=diff))
+    assert found.answer == "unknown"
+    assert "no flag that was published" in found.headline
+    assert "Missing: early flags." in found.reasons
+
+
+def test_labels_without_a_rule_and_kinds_of_fault_are_named(results: Results, kit: Any) -> None:
+    reasons = " ".join(advise(summarise(results, kit, None)).reasons)
+    assert "The policy has no rule for harassment, so that nothing is flagged for it." in reasons
+    assert "1 × Malformed: Invalid JSON" in reasons

@@ -83,6 +83,26 @@ def test_a_fitted_policy_replayed_keeps_what_it_promised(history: Path, tmp_path
     assert fitted.promises["2 reviews a day"].value == pytest.approx(again["decisions"].get("review", 0) / days, rel=0.02)
 
 
+def test_amounts_are_in_their_own_currency_and_several_are_not_added_up(kit: Any, verdicts: Path, tmp_path: Path) -> None:
+    here, _ = settings(tmp_path, 0.0)
+    found = {}
+    for name, currencies in {"yen": ("JPY",), "both": ("JPY", "EUR")}.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(
+            json.dumps(kit.transaction(number, 1_000, card=number % 5, currency=currencies[number % len(currencies)])) + "\n"
+            for number in range(120)
+        ))
+        found[name] = replay(here, request(path, tmp_path / name, verdicts=str(verdicts))).to_json()
+    fraud = sum(1 for number in range(1, 120, 2) if (number - 1) % 60 in (58, 59))
+    assert fraud > 0
+    assert (found["yen"]["return"]["currency"], found["yen"]["return"]["prevented"]) == ("JPY", 1_000.0 * fraud)
+    assert (found["both"]["return"]["currency"], found["both"]["return"]["prevented"]) == (None, None)
+    assert "Amounts are in 2 currencies (EUR, JPY), so that money is not added up." in found["both"]["ship"]["reasons"]
+    with pytest.raises(UsageError, match="amounts in EUR, JPY cannot be added up"):
+        fit_policy(here, ["a review costs 2"], run=tmp_path / "both")
+    assert fit_policy(here, ["a review costs 2"], run=tmp_path / "yen").promises["a review costs 2"].name == "cost a day"
+
+
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [

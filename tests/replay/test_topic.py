@@ -14,6 +14,7 @@ from stream.embedded import running_broker
 from stream.errors import BrokerError, UsageError
 from stream.replay.drive import Progress
 from stream.replay.policies import fit_policy
+from stream.replay.published import GONE, read_published
 from stream.replay.request import Request
 from stream.replay.run import replay
 from stream.replay.topic import open_topic, read_all
@@ -144,9 +145,34 @@ def test_a_range_that_retention_deleted_is_named_by_its_times(broker: str, kit: 
     assert "nothing is kept by the broker any longer" in open_topic(settings, "aged", **whole).gaps[0]
 
 
+def test_flags_that_are_not_there_are_told_before_anything_is_judged(broker: str, tmp_path: Path) -> None:
+    asked = Request(topic=TOPIC, kind="transaction", against="flags", folder=tmp_path / "run", processes=1)
+    with pytest.raises(UsageError, match=r"no topic 'other\.flags'"):
+        replay(load({"broker": broker, "prefix": "other."}, environ={}), asked)
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_that_retention_deleted_are_named(broker: str, kit: Any) -> None:
+    admin, producer = KafkaAdminClient(bootstrap_servers=broker), KafkaProducer(bootstrap_servers=broker)
+    began_ms = int(kit.START.timestamp() * 1000)
+    for number in range(4):
+        producer.send("kept.flags", b"{}", partition=0, timestamp_ms=began_ms + number * 60_000)
+    producer.flush()
+    producer.close()
+    settings = load({"broker": broker, "prefix": "kept."}, environ={})
+    asked: dict[str, Any] = {"kind": "message", "topic": "messages"}
+    assert read_published(settings, **asked, since_ms=began_ms)[1] == ()
+    admin.delete_records({TopicPartition("kept.flags", 0): 2})
+    assert read_published(settings, **asked, since_ms=began_ms)[1] == (GONE,)
+    assert read_published(settings, **asked, since_ms=began_ms + 120_000)[1] == ()
+    admin.delete_records({TopicPartition("kept.flags", 0): 4})
+    admin.close()
+    assert read_published(settings, **asked, since_ms=began_ms)[1] == (GONE,)
+
+
 def test_an_empty_range_gives_an_answer_that_says_so_in_every_form(broker: str, tmp_path: Path) -> None:
     asked = Request(
-        topic=TOPIC, since="2026-01-05T02:00Z", until="2026-01-05T01:00Z", against=str(POLICY), report=tmp_path / "out.html",
+        topic=TOPIC, since="2026-03-05T02:00Z", against=str(POLICY), report=tmp_path / "out.html",
         folder=tmp_path / "run", processes=1,
     )
     summary = replay(load({"broker": broker}, environ={}), asked)
@@ -154,6 +180,7 @@ def test_an_empty_range_gives_an_answer_that_says_so_in_every_form(broker: str, 
     assert (found["events"], found["flags"], found["complete"]) == (0, 0, True)
     json.dumps(found)
     assert "the range holds no events" in (tmp_path / "out.html").read_text()
+    assert "nothing lies in the range. The topic's records, of 2026-01-05 00:00:00Z to 2026-01-" in found["gaps"][0]
     with pytest.raises(UsageError, match="holds no scored event"):
         fit_policy(load(environ={}), ["5 reviews a day"], run=tmp_path / "run")
 
