@@ -93,10 +93,21 @@ def open_file(
             file.flush()
     parts = tuple(_sorted(folder, number, since, until, warmup_ms) for number in range(PARTS))
     if not any(part.records for part in parts):
-        raise UsageError(f"{path}: holds no records" + (" in that range" if since or until else ""))
+        raise UsageError(f"{path}: holds no records{_what_is_there(folder) if since or until else ''}")
     if untimed and untimed == sum(part.end for part in parts):
         raise UsageError(f"{path}: no row has a field occurred_at that is a time; map one with --map occurred_at=COLUMN")
-    return FileSource(folder=folder, topic=path.name[:256], parts=parts)
+    empty = all(part.counted >= part.end for part in parts)
+    gaps = (f"all of it: nothing lies{_what_is_there(folder)}, which only rebuilt the histories",) if empty else ()
+    return FileSource(folder=folder, topic=path.name[:256], parts=parts, gaps=gaps)
+
+
+def _what_is_there(folder: Path) -> str:
+    """When the records of a staged file were, in words, for whoever asked for a range that has none."""
+    times = [place["at_ms"][[0, -1]] for number in range(PARTS) if len(place := np.load(folder / f"{number}.index.npy", mmap_mode="r"))]
+    if not times:
+        return ""
+    first, last = (datetime.fromtimestamp(int(at_ms) / 1000, UTC) for at_ms in (min(one[0] for one in times), max(one[1] for one in times)))
+    return f" in that range: its records are of {first:%Y-%m-%d %H:%M:%SZ} to {last:%Y-%m-%d %H:%M:%SZ}"
 
 
 def _sorted(folder: Path, number: int, since: Bound | None, until: Bound | None, warmup_ms: int | None) -> Part:

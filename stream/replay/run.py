@@ -134,7 +134,7 @@ def _run(
     if request.resume:
         manifest = Manifest.load(folder)
         if manifest.identity != identity:
-            raise UsageError(f"{folder}: is a replay of another range, model or policy, or differs in whether flags are written; start anew without --resume")
+            raise UsageError(f"{folder}: is a replay of another range, model or policy, or differs in its verdicts or in whether flags are written; start anew without --resume")
         source = _again(settings, request, folder, manifest)
     else:
         clear(folder)
@@ -221,7 +221,9 @@ def _manifest(identity: str, kind: Kind, source: TopicSource | FileSource, judge
 def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
     other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
     marks = "explained/" if request.flags or request.to or request.workers else ""
-    marks += f"verdicts={request.verdicts}/" if request.workers and request.verdicts and _looks_at_terminals(judge) else ""
+    # Verdicts tell of terminals, and so of scores: half a replay with them and half without would be neither.
+    looks = any(_looks_at_terminals(side) for side in (judge, against) if side is not None)
+    marks += f"verdicts={request.verdicts}/" if request.verdicts and looks else ""
     marks += "cleared/" if judge.floors or (against is not None and against.floors) else ""
     return f"{request.fingerprint}/{marks}{judge.model_digest}/{judge.policy.digest}/{other}"
 

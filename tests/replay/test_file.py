@@ -129,6 +129,15 @@ def test_a_mapping_that_maps_nothing_is_a_mistake(maps: list[str], sets: list[st
         open_file(path, "transaction", folder=tmp_path / "staged", fields=FieldMap.parse(maps, sets))
 
 
+def test_a_range_without_records_is_told_with_the_times_of_those_that_are_there(kit: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.jsonl", [kit.transaction(number, 5, card=number) for number in range(3)])
+    with pytest.raises(UsageError, match="no records in that range: its records are of 2026-01-05 00:00:00Z to 2026-01-05 00:26:00Z"):
+        read(path, tmp_path / "staged", since=Bound(at_ms=1_900_000_000_000), warmup_ms=0)
+    asked = Request(file=path, kind="transaction", since="2026-01-06", folder=tmp_path / "run", processes=1)
+    (gap,) = replay(load(environ={}), asked).to_json()["gaps"]
+    assert gap.startswith("all of it: nothing lies in that range: its records are of 2026-01-05 00:00:00Z")
+
+
 def test_a_range_that_ends_before_it_begins_is_wrong_use() -> None:
     check_order(Bound(at_ms=1), Bound(at_ms=2))
     check_order(Bound(at_ms=5), Bound(offset=2))

@@ -144,6 +144,15 @@ def test_a_resumed_replay_s_rate_is_of_what_it_did_itself(kit: Any, tmp_path: Pa
     assert (again_["events"], again_["events_per_s"]) == (50, 0.0)
 
 
+def test_a_replay_is_not_resumed_with_other_verdicts(kit: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.jsonl", [kit.transaction(1, 5, terminal_id="t")])
+    said = {"id": "v", "event_id": "t1", "label": "fraud", "outcome": "fraud", "source": "test", "occurred_at": "2026-02-01T00:00:00Z"}
+    verdicts = str(write(tmp_path / "verdicts.jsonl", [said]))
+    replay(load(environ={}), asked(path, tmp_path / "run"))
+    with pytest.raises(UsageError, match="differs in its verdicts"):
+        replay(load(environ={}), asked(path, tmp_path / "run", verdicts=verdicts, resume=True))
+
+
 def test_the_command_that_gives_it_again_has_what_it_rests_on() -> None:
     now = datetime(2026, 2, 8, 12, tzinfo=UTC)
     settings = load({"broker": "kafka:9092"}, environ={"FLAGSTREAM_PREFIX": "team-a."})
