@@ -85,11 +85,17 @@ def contenders(training: FraudTraining) -> tuple[Contender, ...]:
     return tuple(rows)
 
 
-def evaluate(data: Path, *, config: Path | None = None, weeks: Sequence[date] = TEST_WEEKS) -> list[Result]:
-    """Every contender in every test week of the table at `data`."""
+def evaluate(data: Path, *, config: Path | None = None, weeks: Sequence[date] = TEST_WEEKS, sequence: bool = False) -> list[Result]:
+    """Every contender in every week of the table at `data`; with `sequence`, a sequence model alone and beside our trees as well."""
     training = replace(FraudTraining.load(config), terminals=True)
-    table = build(data, training, CARD_SIDE + TERMINAL_SIDE)
-    return compare(table, handbook_features(read(data, training.columns)), training, weeks)
+    names, handbook = CARD_SIDE + TERMINAL_SIDE, handbook_features(read(data, training.columns))
+    if not sequence:
+        return compare(build(data, training, names), handbook, training, weeks)
+    # It needs torch, and this module.
+    from models.train import fraud_sequence
+
+    table, tokens = fraud_sequence.read(data, training, names)
+    return compare(table, handbook, training, weeks) + fraud_sequence.compare(table, tokens, training, weeks)
 
 
 def compare(table: Table, handbook: Rows, training: FraudTraining, weeks: Sequence[date]) -> list[Result]:

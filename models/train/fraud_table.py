@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.entry import NONE, Entry, key16, key32, key64
 from models.errors import ModelError
-from models.features import vector
+from models.features import Vector, vector
 from models.ledger import Ledger
 from models.train.fraud_settings import Columns, FraudTraining
 
@@ -91,12 +91,13 @@ def _truth(values: pd.Series[Any]) -> pd.Series[int]:
     return values.astype(str).str.lower().isin(["1", "1.0", "true", "yes", "y", "fraud"]).astype("int8")
 
 
-def build(data: Path, training: FraudTraining, names: tuple[str, ...]) -> Table:
+def build(data: Path, training: FraudTraining, names: tuple[str, ...], *, compute: Vector | None = None) -> Table:
     """Every transaction of the table with its features, each seeing only what was known at its time.
 
-    A fraud becomes known `label_delay_days` after its transaction."""
+    A fraud becomes known `label_delay_days` after its transaction. `compute` stands in for the vector of `names`; it is called once a
+    transaction, in the order of the table."""
     frame = read(data, training.columns)
-    ledger = Ledger(vector(names), terminals=training.terminals)
+    ledger = Ledger(compute or vector(names), terminals=training.terminals)
     rows = np.empty((len(frame), len(names)), np.float32)
     for index, row in _played(frame, ledger, training.label_delay_days * DAY_MS):
         rows[index] = row

@@ -231,12 +231,19 @@ def _measure(bundle: Path, data: Path, table: TextTable, *, page: Path, against:
 
 
 @evaluate_app.command("fraud")
-def evaluate_fraud(data: Data, config: Config = None, as_json: Json = False) -> None:
+def evaluate_fraud(
+    data: Data,
+    config: Config = None,
+    sequence: Annotated[bool, typer.Option("--sequence", help="Also a sequence model, alone and beside the trees: minutes a week.")] = False,
+    validation: Annotated[bool, typer.Option("--validation", help="The weeks that settings were chosen on, in place of the test weeks.")] = False,
+    as_json: Json = False,
+) -> None:
     """Measure the fraud model and its baselines by the Fraud Detection Handbook's protocol, over the stated weeks."""
     _prepare(data)
     from models.train.fraud_evaluate import evaluate, markdown
+    from models.train.fraud_protocol import TEST_WEEKS, VALIDATION_WEEKS
 
-    found = evaluate(data, config=config)
+    found = evaluate(data, config=config, weeks=VALIDATION_WEEKS if validation else TEST_WEEKS, sequence=sequence)
     if as_json:
         say([{"contender": one.contender, "week": one.week, "rows": one.rows, "positives": one.positives, **one.figures} for one in found])
     else:

@@ -138,6 +138,16 @@ def test_the_table_of_contenders_has_every_figure_of_every_week(shop_csv: Path, 
     assert "mean ± spread over 2 weeks" in text
 
 
+def test_the_sequence_model_is_two_more_rows_beside_the_same_others(shop_csv: Path, small_toml: Path) -> None:
+    pytest.importorskip("torch", reason="the extra `train` is not installed")
+    weeks = (date(2020, 2, 10),)
+    plain, more = (evaluate(shop_csv, config=small_toml, weeks=weeks, sequence=sequence) for sequence in (False, True))
+    assert more[: len(plain)] == plain
+    assert [result.contender for result in more[len(plain) :]] == ["sequence model", "trees + sequence model"]
+    both = more[-1].figures
+    assert both["average_precision"] > 0.3, "a fraud in twenty, of eight times the usual amount"
+
+
 def toy(days: list[int], accounts: list[int], labels: list[int]) -> Table:
     times = np.array(days, np.int64) * DAY_MS + 1
     return Table(("amount",), np.zeros((len(days), 1), np.float32), times, np.array(labels, np.int8), np.array(accounts, np.int64))
