@@ -23,11 +23,13 @@ _HARD = """Our own sentences, of wordings never trained on and written apart fro
 judged rightly (cleared when harmless), the mean over wordings."""
 _BIAS = """After Borkan et al. (2019), on pooled test texts that name a group: AUC inside the subgroup; BPSN, positives of the others
 against negatives of the subgroup (low: harmless mentions are flagged); BNSP, positives of the subgroup against negatives of the others."""
-_PARETO = """What is known of other nets. Speed is that of the net alone, relative to the shipped form; quality is compared only where a
-net was trained."""
+_PARETO = """What is known of other nets. Speed is that of the net alone, relative to the shipped form; AUC is the mean over labels of the mean over
+sets, on validation texts, as int8, for nets that were trained: `flagstream evaluate nets --data DIR --run RUN --run RUN`."""
+_OF_NET = ("mb", 1), ("speed", 2), ("auc", 3)
 _AGAIN = """`flagstream train text --data DIR --out NEW` fine-tunes, quantizes, calibrates and holds the bundle to its gate; with `--run RUN` it
 makes the bundle of a finished run,
-and with `--teacher RUN` it also learns what a larger run says of each text (`layers = [0, 1, 2, 3, 4, 5]` under `[text]` in a `--config` makes one). `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
+and with `--teacher RUN` it also learns what a larger run says of each text (`layers = [0, 1, 2, 3, 4, 5]` under `[text]` in a `--config` makes one; `feed_forward = [1024, 1024, 1536]`
+there narrows the run or bundle that `--start` names). `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
 _PEERS = {"tfidf_lr": "TF-IDF + LR", "alt_profanity_check": "alt-profanity-check", "before": "the bundle before"}
 
 
@@ -116,8 +118,11 @@ def page(card: Card, findings: Findings, *, size_mb: float, plots_in: str) -> st
             _PARETO,
             "",
             *_table(
-                ("net", "MB", "speed", "note"),
-                ((one["net"], f"{one['mb']:.1f}" if "mb" in one else "–", f"{one['speed']:.1f}", one["note"]) for one in words.pareto),
+                ("net", "MB", "speed", "AUC", "note"),
+                (
+                    (one["net"], *(f"{one[name]:.{digits}f}" if name in one else "–" for name, digits in _OF_NET), one["note"])
+                    for one in words.pareto
+                ),
             ),
             "",
             "## Training data",
