@@ -96,7 +96,7 @@ def score_file(
 
 
 def text_scorer(settings: Settings) -> TextLines:
-    """The moderation agent as it is live. Raises `UsageError`."""
+    """The moderation agent as it is live, without a first model: scores are asked for. Raises `UsageError`."""
     bundle = load.load_bundle(settings, "message")
     try:
         model = TextClassifier.load(bundle)

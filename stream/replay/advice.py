@@ -71,19 +71,28 @@ def _judge(diff: Diff, share: str, reasons: tuple[str, ...]) -> Advice:
     open_ = sum(flags["unknown"]) + sum(blocks["unknown"])
     unknown = f"{open_:,} of the events that moved have no verdict." if open_ else "Every event that moved has a verdict."
     reasons = (*told, unknown, *reasons)
-    word, moved = ("flags", flags) if known_flags else ("blocks", blocks)
-    hits, false = moved["true"][0] - moved["true"][1], moved["false"][0] - moved["false"][1]
-    if hits >= 0 and false <= 0 and (hits or false):
-        return Advice("yes", f"Yes, by the verdicts: {_more(hits, f'true {word}')}, {_more(false, 'false ones')}.", reasons)
-    if hits <= 0 and false >= 0 and (hits or false):
-        return Advice("no", f"No, by the verdicts: {_more(hits, f'true {word}')}, {_more(false, 'false ones')}.", reasons)
-    if not hits and not false:
+    nets = [(word, *_net(one)) for word, one in (("flags", flags), ("blocks", blocks))]
+    changes = [(word, hits, false) for word, hits, false in nets if hits or false]
+    if not changes:
         return Advice("depends", f"As good as before by the verdicts, although {share}.", reasons)
+    summed = "; ".join(f"{_more(hits, f'true {word}')}, {_more(false, 'false ones')}" for word, hits, false in changes)
+    if all(hits >= 0 and false <= 0 for _, hits, false in changes):
+        return Advice("yes", f"Yes, by the verdicts: {summed}.", reasons)
+    if all(hits <= 0 and false >= 0 for _, hits, false in changes):
+        return Advice("no", f"No, by the verdicts: {summed}.", reasons)
+    if len(changes) > 1:
+        return Advice("depends", f"It depends: {summed}.", reasons)
+    ((word, hits, false),) = changes
     if hits > 0:
         price = f"{hits:,} more true {word} cost {false:,} more false ones ({false / hits:.1f} for each)"
     else:
         price = f"{-false:,} fewer false {word} cost {-hits:,} true ones ({false / hits:.1f} spared for each)"
     return Advice("depends", f"It depends: {price}.", reasons)
+
+
+def _net(moved: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
+    (gained, lost), (wrong, spared) = moved["true"], moved["false"]
+    return gained - lost, wrong - spared
 
 
 def _told(new: str, gone: str, moved: Mapping[str, tuple[int, ...]]) -> str:

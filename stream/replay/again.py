@@ -16,17 +16,19 @@ TIMES = ("--since", "--until")
 
 
 def again(words: Sequence[str], settings: Settings, *, now: datetime) -> str:
-    """`words` of a command line as one that gives the same at another time, in another shell: `now` is what its times ago are reckoned from."""
+    """`words` of a command line as one that gives the same at another time, in another shell: `now` is what its times ago are reckoned from.
+    The range of a run that workers judge is kept on the broker, and the run is found again by the words that began it: they stay."""
+    given = {word.partition("=")[0] for word in words}
+    times = () if "--workers" in given else TIMES
     fixed: list[str] = []
     for word in words:
         option, equals, value = word.partition("=")
-        if equals and option in TIMES:
+        if equals and option in times:
             fixed.append(f"{option}={_fixed(value, now)}")
-        elif fixed and fixed[-1] in TIMES:
+        elif fixed and fixed[-1] in times:
             fixed.append(_fixed(word, now))
         elif word != "--resume":
             fixed.append(word)
-    given = {word.partition("=")[0] for word in words}
     plain = Settings()
     environment = [
         f"FLAGSTREAM_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"

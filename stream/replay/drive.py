@@ -146,7 +146,8 @@ def _end(workers: list[Any], reports: Any, patience_s: float) -> None:  # noqa: 
             reports.get(timeout=0.05)
         except queue.Empty:
             continue
-    for worker in workers:
+    # Those behind one that could not be started never were.
+    for worker in [worker for worker in workers if worker.pid is not None]:
         if worker.is_alive():
             worker.terminate()
         worker.join()

@@ -41,13 +41,14 @@ def _received(descriptor: Any) -> Hold:  # noqa: ANN401 (what multiprocessing ha
 
 
 @contextmanager
-def held(folder: Path, *, patience_s: float = PATIENCE_S) -> Iterator[Hold]:
+def held(folder: Path, *, again: bool = False, patience_s: float = PATIENCE_S) -> Iterator[Hold]:
     """Have `folder` for this replay alone, and make it where there is none. Raises `UsageError` when it is in use, or holds anything but a
-    replay, `StreamError` when it cannot be written, then or later."""
+    replay, `StreamError` when it cannot be written, then or later. With `again` the replay in it goes on, nothing is removed, and other
+    files, such as its report, may lie beside it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in folder.iterdir()}
-        if names and not (names & {LOCK, MANIFEST} and all(_OURS.fullmatch(name) for name in names)):
+        if names and not again and not (names & {LOCK, MANIFEST} and all(_OURS.fullmatch(name) for name in names)):
             raise UsageError(f"{folder}: exists and is not the folder of a replay")
         hold = Hold(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
     except OSError as error:

@@ -100,7 +100,7 @@ class Manifest:
         """The manifest of a run. Raises `UsageError` when `folder` holds none, `StreamError` when it is damaged."""
         try:
             return cls.of(json.loads((folder / MANIFEST).read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"{folder}: holds no replay") from None
         except (ValueError, TypeError, KeyError) as error:
             raise StreamError(f"{folder / MANIFEST}: damaged, or of another version; start the replay anew") from error

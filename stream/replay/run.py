@@ -109,7 +109,7 @@ def run(settings: Settings, request: Request, *, kind: Kind, judge: Judge, again
     folder = _folder(request)
     if request.resume:
         Manifest.load(folder)
-    with held(folder) as hold:
+    with held(folder, again=request.resume and request.workers is None) as hold:
         return _run(settings, request, folder, hold, kind=kind, judge=judge, against=against, show=show)
 
 
@@ -161,8 +161,8 @@ def _folder(request: Request) -> Path:
 
 
 def _exactly(request: Request, manifest: Manifest) -> str:
-    """The command that gives the same again, also when the topic has grown since."""
-    if request.topic is None or request.until is not None:
+    """The command that gives the same again, also when the topic has grown since. A run of workers has its range on the broker."""
+    if request.topic is None or request.until is not None or request.workers is not None:
         return request.command
     return f"{request.command} --until {','.join(f'{part.number}:{part.end}' for part in manifest.parts)}"
 

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,30 @@ def test_a_killed_replay_leaves_no_process_behind_and_goes_on_as_if_nothing_had_
     assert (whole["flags"], whole["decisions"]) == (again_["flags"], again_["decisions"])
 
 
+def test_a_replay_goes_on_beside_a_report_that_was_put_into_its_folder(kit: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.jsonl", [kit.transaction(number, 5) for number in range(1, 9)])
+    first = replay(load(environ={}), asked(path, tmp_path / "run")).to_json()
+    (tmp_path / "run" / "report.html").write_text("kept")
+    assert replay(load(environ={}), asked(path, tmp_path / "run", resume=True)).to_json()["events"] == first["events"] == 8
+    assert (tmp_path / "run" / "report.html").read_text() == "kept"
+
+
+def test_a_file_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="holds no replay"):
+        open_results(tmp_path / "file")
+
+
+def test_a_process_that_cannot_be_started_is_told_as_what_it_is(kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", full)
+    path = write(tmp_path / "in.jsonl", [kit.transaction(number, 5, card=number) for number in range(1, 9)])
+    with pytest.raises(StreamError, match="Resource temporarily unavailable"):
+        replay(load(environ={}), replace(asked(path, tmp_path / "run"), processes=2))
+
+
 def test_a_resumed_replay_s_rate_is_of_what_it_did_itself(kit: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "in.jsonl", [kit.transaction(number, 5) for number in range(50)])
     first = replay(load(environ={}), asked(path, tmp_path / "run")).to_json()
@@ -163,3 +189,5 @@ def test_the_command_that_gives_it_again_has_what_it_rests_on() -> None:
     )
     named = again(["replay", "--broker", "kafka:9092", "--topic", "a b", "--since", "1200"], load({"broker": "kafka:9092"}, environ={}), now=now)
     assert named == "flagstream replay --broker kafka:9092 --topic 'a b' --since 1200"
+    of_workers = again(["replay", "--topic", "messages", "--since", "7d", "--until=1h", "--workers", "june"], load(environ={}), now=now)
+    assert of_workers == "flagstream replay --topic messages --since 7d --until=1h --workers june"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from stream.errors import UsageError
 from stream.replay.advice import advise
-from stream.replay.compare import compare
+from stream.replay.compare import Diff, compare
 from stream.replay.evaluate import evaluate
 from stream.replay.prices import Prices
 from stream.replay.report import render, write_report
@@ -207,6 +208,25 @@ def test_blocks_alone_are_judged_by_the_verdicts_too(results: Results, kit: Any)
         assert diff.counts["changed"] > 0
         assert found.answer == answer
         assert "blocks" in found.headline
+
+
+def test_better_flags_do_not_hide_worse_blocks(results: Results, kit: Any) -> None:
+    from dataclasses import replace
+
+    summary = summarise(results, kit, verdicts(kit))
+    assert summary.diff is not None
+    whole = summary.diff
+
+    def moved(**counts: int) -> Diff:
+        return replace(whole, moved=Counter(counts))
+
+    worse = advise(replace(summary, diff=moved(gained_true=1, stricter_false=50)))
+    assert (worse.answer, worse.headline) == (
+        "depends", "It depends: 1 more true flags, as many false ones as before; as many true blocks as before, 50 more false ones.",
+    )
+    assert advise(replace(summary, diff=moved(gained_true=1, milder_false=5))).answer == "yes"
+    assert advise(replace(summary, diff=moved(gained_false=1, milder_true=5))).answer == "no"
+    assert advise(replace(summary, diff=moved(gained_true=2, lost_true=2, milder_true=5))).answer == "no"
 
 
 def test_nothing_published_is_no_reason_to_ship(results: Results, kit: Any) -> None:

@@ -139,6 +139,8 @@ def test_a_run_is_of_one_range_and_name(stage: Stage, tmp_path: Path) -> None:
     )
     assert not partial.results.complete
     assert partial.to_json()["events"] == 0
+    # The words that began it find it again; any that fix its end would be those of another range.
+    assert partial.to_json()["command"] == "flagstream replay"
     plan = find_plan(settings, "one")
     assert plan is not None
     assert not is_done(plan, judged(settings, "one", plan))
