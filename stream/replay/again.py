@@ -39,7 +39,8 @@ def again(words: Sequence[str], settings: Settings, *, now: datetime) -> str:
 
 def _fixed(text: str, now: datetime) -> str:
     try:
-        ago_ms = span_ms(text, name="")
-    except UsageError:
+        at = now.astimezone(UTC) - timedelta(milliseconds=span_ms(text, name=""))
+    except (UsageError, OverflowError):
+        # No time ago, or one before all times.
         return text
-    return text if text.strip() == "0" else (now.astimezone(UTC) - timedelta(milliseconds=ago_ms)).isoformat(timespec="milliseconds")
+    return text if text.strip() == "0" else at.isoformat(timespec="milliseconds")

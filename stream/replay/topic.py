@@ -152,7 +152,8 @@ def _resolve(
 
 
 def _moment(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    # As it is asked of the broker: a length of time ago may reach back beyond all dates.
+    return datetime.fromtimestamp(max(0, at_ms) / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 @contextmanager

@@ -189,5 +189,6 @@ def test_the_command_that_gives_it_again_has_what_it_rests_on() -> None:
     )
     named = again(["replay", "--broker", "kafka:9092", "--topic", "a b", "--since", "1200"], load({"broker": "kafka:9092"}, environ={}), now=now)
     assert named == "flagstream replay --broker kafka:9092 --topic 'a b' --since 1200"
+    assert again(["replay", "--since", "9999999d"], load(environ={}), now=now) == "flagstream replay --since 9999999d"
     of_workers = again(["replay", "--topic", "messages", "--since", "7d", "--until=1h", "--workers", "june"], load(environ={}), now=now)
     assert of_workers == "flagstream replay --topic messages --since 7d --until=1h --workers june"

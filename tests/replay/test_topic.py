@@ -135,6 +135,8 @@ def test_a_range_that_retention_deleted_is_named_by_its_times(broker: str, kit: 
     told = "partition 0: nothing from before 2026-01-05 00:04:00Z is kept by the broker any longer, and 2026-01-05 00:00:00Z was asked for"
     found = open_topic(settings, "aged", **whole)
     assert found.gaps == (told,)
+    ever = open_topic(settings, "aged", since=Bound(at_ms=-(10**15)), warmup_ms=0)
+    assert ever.gaps[0].endswith("and 1970-01-01 00:00:00Z was asked for")
     assert found.parts[0].records == 2
     assert open_topic(settings, "aged", since=Bound(at_ms=began_ms + 300_000), warmup_ms=0).gaps == ()
     gone = open_topic(settings, "aged", until=Bound(at_ms=began_ms + 120_000))
