@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, cast
 
 import structlog
@@ -23,6 +24,7 @@ from stream.errors import StreamError, UsageError
 from stream.load import BUNDLES, bundle_folder
 from stream.names import Names
 from stream.publisher import producing
+from stream.replay.drive import Progress
 from stream.replay.judge import BundleJudge, bundle_judge
 from stream.replay.part import BATCH
 from stream.replay.places import fold_places
@@ -54,7 +56,7 @@ async def join(settings: Settings, run: str, *, on_ready: Callable[[str], None])
     collector.spare()
     async with producing(mine) as producer:
         with state_slot(settings.state_dir / f"{settings.prefix}{mine.group}") as slot:
-            placed = await asyncio.to_thread(_placed, settings, plan, judge, slot / f"places-{plan.manifest.at:%Y%m%d%H%M%S%f}")
+            placed = await _placed(settings, plan, judge, slot / f"places-{plan.manifest.at:%Y%m%d%H%M%S%f}")
 
             def build(state: State | None) -> Share:
                 return Share(placed, state, kind=kind, topic=topic, parts=plan.manifest.parts, at=plan.manifest.at)
@@ -83,15 +85,26 @@ def _plan(settings: Settings, run: str) -> Plan:
     return found
 
 
-def _placed(settings: Settings, plan: Plan, judge: BundleJudge, folder: Path) -> BundleJudge:
-    """`judge` with what the run's verdicts tell of terminals. Every worker reads all parts for it: a terminal is visited from each."""
+async def _placed(settings: Settings, plan: Plan, judge: BundleJudge, folder: Path) -> BundleJudge:
+    """`judge` with what the run's verdicts tell of terminals. Every worker reads all parts for it: a terminal is visited from each. The
+    thread that does ends soon after this was cancelled."""
     if plan.verdicts is None:
         return judge
     log.info("replay.terminals", records=sum(part.records for part in plan.manifest.parts))
     history = Stretch(topic=plan.manifest.topic, parts=plan.manifest.parts).source(settings)
     source = plan.verdicts.source(settings)
     known = (batch for part in source.parts for batch in source.batches(part, size=VERDICTS, begin=part.start))
-    fold_places(history, known, folder, show=lambda _: None)
+    left = Event()
+
+    def go_on(_: Progress) -> None:
+        if left.is_set():
+            raise StreamError("the worker was stopped before it knew the terminals")
+
+    try:
+        await asyncio.to_thread(fold_places, history, known, folder, show=go_on)
+    finally:
+        # Nothing else ends a thread, and the process waits for it.
+        left.set()
     return replace(judge, places=folder)
 
 

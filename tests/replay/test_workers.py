@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
 from stream.errors import UsageError
+from stream.replay import member as members
 from stream.replay.drive import Progress
-from stream.replay.plan import find_plan, is_done, judged
+from stream.replay.plan import Stretch, find_plan, is_done, judged
 from stream.replay.request import Request
 from stream.replay.run import replay
 from stream.settings import Settings, load
@@ -149,3 +152,25 @@ def test_a_run_is_of_one_range_and_name(stage: Stage, tmp_path: Path) -> None:
             begin(**more)
     with pytest.raises(UsageError, match="judge a topic"):
         begin(topic=None, file=tmp_path / "in.jsonl", kind="message")
+
+
+async def test_a_worker_that_is_stopped_while_it_reads_of_terminals_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    begun, ended = Event(), Event()
+
+    def fold(*_: Any, show: Any) -> None:
+        try:
+            for number in range(200):
+                show(Progress(done=number, total=200))
+                begun.set()
+                time.sleep(0.05)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(members, "fold_places", fold)
+    settings, whole = load(environ={}), Stretch(topic="transactions", parts=())
+    plan: Any = SimpleNamespace(verdicts=whole, manifest=SimpleNamespace(topic="transactions", parts=()))
+    judge: Any = SimpleNamespace()
+    placing = asyncio.create_task(members._placed(settings, plan, judge, tmp_path / "places"))
+    await asyncio.to_thread(begun.wait, 5)
+    placing.cancel()
+    assert await asyncio.to_thread(ended.wait, 2)
