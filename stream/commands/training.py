@@ -114,7 +114,11 @@ def train_text(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )
         text_gate.check(candidate, candidate / text_bundle.FLOAT32, table)
-        text_cascade.add(candidate, table, review={label: review for label, (review, _) in default_thresholds(candidate, table).items()})
+        try:
+            text_cascade.add(candidate, table, review={label: review for label, (review, _) in default_thresholds(candidate, table).items()})
+        except ModelError as error:
+            # It only saves work: the bundle is whole without one.
+            typer.echo(f"no first model: {error}", err=True)
         text_bundle.adopt(candidate, out)
         if page is not None:
             _measure(out, data, table, page=page, against=None, limit=2000)
