@@ -130,8 +130,9 @@ def gain(table: Table, tested: Sequence[tuple[NDArray[np.intp], NDArray[np.float
 
     def once(*, redraw: bool) -> float:
         found = []
+        # A card counts alike in all weeks: what it does in one is not independent of what it does in the next.
+        weights = chance.poisson(1.0, table.accounts.max() + 1) if redraw else np.ones(table.accounts.max() + 1)
         for rows, before, after in tested:
-            weights = chance.poisson(1.0, table.accounts.max() + 1) if redraw else np.ones(table.accounts.max() + 1)
             drawn, truth = weights[table.accounts[rows]], table.fraud[rows]
             first, second = (average_precision_score(truth, odds, sample_weight=drawn) for odds in (before, after))
             found.append(second - first)
