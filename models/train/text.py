@@ -26,7 +26,7 @@ from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import TextConfig
 from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
-from models.train.text_narrow import narrow, reshape, widths_of
+from models.train.text_narrow import narrow, put
 from models.train.text_network import built, forward, logits, pad, student
 from models.train.text_sources import HEADS
 from models.train.text_teacher import opinions
@@ -66,13 +66,14 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
     tokenizer.enable_truncation(config.max_tokens)
 
     model = _network(origin, kept, out, config)
-    if start is not None and not resume:
-        model.load_state_dict(torch.load(start / "weights.pt", weights_only=True))
-    if config.feed_forward and not resume:
+    state = torch.load(checkpoint, weights_only=True) if resume else None
+    if state is not None:
+        put(model, state["model"])
+    elif start is not None:
+        put(model, torch.load(start / "weights.pt", weights_only=True))
+    if config.feed_forward and state is None:
         read = np.random.default_rng(config.seed).choice(rows, min(_READ_TO_NARROW, len(rows)), replace=False)
         narrow(model, config.feed_forward, [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in read])])
-    settings = json.loads((out / "config.json").read_text())
-    (out / "config.json").write_text(json.dumps(settings | {"feed_forward": widths_of(model)}, indent=1))
     mean = AveragedModel(model, avg_fn=_moving(config.averaged)) if config.averaged else None
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
     drawn = float(table.shares[rows].sum())
@@ -81,9 +82,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
         optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total))
     )
     done = 0
-    if resume:
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
+    if state is not None:
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
         torch.set_rng_state(state["random"])
@@ -146,9 +145,8 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
 
 
 def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:
-    """The network of the run `origin`, or a new one, with weights to be loaded yet; its shape is noted in `out`."""
+    """A network like that of the run `origin`, or a new one, to put weights into; its shape is noted in `out`."""
     layers, encoder = list(config.layers), None if origin is None else origin / "encoder.json"
-    widths = [] if origin is None else json.loads((origin / "config.json").read_text()).get("feed_forward", [])
     if encoder is not None and encoder.exists():
         # The run began with a checkpoint of the user's, whose shape is its own.
         shape = json.loads(encoder.read_text())
@@ -158,7 +156,7 @@ def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: Te
     else:
         model = student(kept, layers, len(HEADS))
     (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers}, indent=1))
-    return reshape(model, widths) if widths else model
+    return model
 
 
 def _moving(kept: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from typing import Any
 
 import torch
@@ -12,17 +13,20 @@ from models.errors import ModelError
 from models.train.text_network import forward, pad
 
 
-def reshape(model: BertForSequenceClassification, widths: Sequence[int]) -> BertForSequenceClassification:
-    """`model` with fresh feed-forward parts of `widths` neurons, one number a layer, for weights that are loaded afterwards."""
+def put(model: BertForSequenceClassification, weights: Mapping[str, torch.Tensor]) -> None:
+    """Puts `weights` into `model`, whose feed-forward parts become as wide as theirs are."""
     hidden = int(model.config.hidden_size)
-    for layer, width in zip(_layers(model), widths, strict=True):
+    for layer, width in zip(_layers(model), widths_in(weights), strict=False):
+        if width == layer.intermediate.dense.out_features:
+            continue
         layer.intermediate.dense, layer.output.dense = torch.nn.Linear(hidden, width), torch.nn.Linear(width, hidden)
-    return model
+    model.load_state_dict(weights)
 
 
-def widths_of(model: BertForSequenceClassification) -> list[int]:
-    """Neurons of each layer's feed-forward part."""
-    return [int(layer.intermediate.dense.out_features) for layer in _layers(model)]
+def widths_in(weights: Mapping[str, torch.Tensor]) -> list[int]:
+    """Neurons of each layer's feed-forward part in a network's state."""
+    names = (f"bert.encoder.layer.{layer}.intermediate.dense.bias" for layer in count())
+    return [len(weights[name]) for name in takewhile(weights.__contains__, names)]
 
 
 def narrow(model: BertForSequenceClassification, widths: Sequence[int], ids: Sequence[Sequence[int]], *, batch: int = 64) -> None:
@@ -31,7 +35,7 @@ def narrow(model: BertForSequenceClassification, widths: Sequence[int], ids: Seq
     A neuron's weight is the root mean square of its activation over the token ids `ids`, times the length of the vector that it adds to
     the output (magnitude times activation as in Sun et al. 2023, "A Simple and Effective Pruning Approach for Large Language Models",
     summed up by neuron). Raises `ModelError` when the widths are not one a layer, or wider than the layers."""
-    had = widths_of(model)
+    had = widths_in(model.state_dict())
     if len(widths) != len(had) or any(not 0 < width <= before for width, before in zip(widths, had, strict=True)):
         raise ModelError(f"feed_forward = {list(widths)}: this network's layers have {had} neurons")
     powers = [torch.zeros(width) for width in had]

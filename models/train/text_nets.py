@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -19,12 +19,11 @@ from models.metrics import auc
 from models.session import open_session
 from models.train.text_bundle import TOKEN_BUDGET, calibration_ids, column_of, encode, quantise, valid_cells
 from models.train.text_data import FIRM, TextTable
+from models.train.text_narrow import widths_in
 
 log = logging.getLogger(__name__)
 LEAST = 8
 """Positives, and negatives, that a set must have for its AUC to count."""
-FULL = 1536
-"""Neurons of a feed-forward part of MiniLM-L6."""
 _TURNS = 7
 
 
@@ -87,6 +86,4 @@ def _aucs(logits: NDArray[np.float32], rows: NDArray[np.int64], table: TextTable
 
 
 def _widths(run: Path) -> tuple[int, ...]:
-    config = json.loads((run / "config.json").read_text())
-    # A run that was never narrowed may not say so.
-    return tuple(config.get("feed_forward") or [FULL] * len(config["layers"]))
+    return tuple(widths_in(torch.load(run / "weights.pt", weights_only=True, mmap=True)))

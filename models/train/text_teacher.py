@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification
 
 from models.errors import ModelError
-from models.train.text_narrow import reshape
+from models.train.text_narrow import put
 from models.train.text_network import built, logits, student
 from models.train.text_sources import HEADS
 
@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 
 def restored(run: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
     """The network and the tokenizer of a finished run. Raises `ModelError` when its outputs are not `HEADS`."""
-    encoder, config = run / "encoder.json", json.loads((run / "config.json").read_text())
-    own = encoder.exists()
-    model = built(json.loads(encoder.read_text())) if own else student(np.load(run / "kept.npy"), config["layers"], len(HEADS))
-    if widths := config.get("feed_forward"):
-        reshape(model, widths)
+    encoder = run / "encoder.json"
+    if encoder.exists():
+        model = built(json.loads(encoder.read_text()))
+    else:
+        model = student(np.load(run / "kept.npy"), json.loads((run / "config.json").read_text())["layers"], len(HEADS))
     weights = torch.load(run / "weights.pt", weights_only=True, map_location="cpu")
     if len(weights["classifier.bias"]) != len(HEADS):
         raise ModelError(f"{run}: it has {len(weights['classifier.bias'])} outputs, a teacher needs {len(HEADS)}: {', '.join(HEADS)}")
-    model.load_state_dict(weights)
+    put(model, weights)
     return model, Tokenizer.from_file(str(run / "tokenizer.json"))
 
 

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from models.bundle import Bundle
 from models.errors import ModelError
 from models.train.text_bundle import HEADS_OF_MINILM
-from models.train.text_narrow import reshape
+from models.train.text_narrow import put
 from models.train.text_network import student
 from models.train.text_sources import HEADS
 from models.train.text_vocabulary import base_folder
@@ -46,19 +46,18 @@ def as_run(folder: Path, out: Path) -> Path:
         if not 1 <= layers <= _MINILM_LAYERS:
             raise ModelError(f"{folder}: {layers} layers; a student of MiniLM-L6 has 1 to {_MINILM_LAYERS}")
         # Which layers stand here is of no weight: all of their values are replaced.
-        widths = [constants[f"l{layer}_up_w8"].shape[1] for layer in range(layers)]
-        model = reshape(student(kept, range(layers), len(HEADS)), widths)
+        model = student(kept, range(layers), len(HEADS))
         state = model.state_dict()
         for name, value in _state(constants, layers=layers, labels=[output.label for output in bundle.card.outputs], state=state).items():
             state[name] = torch.from_numpy(np.array(value, np.float32, order="C"))
-        model.load_state_dict(state)
+        put(model, state)
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{folder}: model.onnx is no student of MiniLM-L6 ({error})") from error
     out.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), out / "weights.pt")
     np.save(out / "kept.npy", kept)
     tokenizer.save(str(out / "tokenizer.json"))
-    (out / "config.json").write_text(json.dumps({"layers": list(range(layers)), "feed_forward": widths, "bundle": bundle.digest}))
+    (out / "config.json").write_text(json.dumps({"layers": list(range(layers)), "bundle": bundle.digest}))
     return out
 
 

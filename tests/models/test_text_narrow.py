@@ -17,7 +17,7 @@ import torch
 from models.errors import ModelError
 from models.train.text import fit
 from models.train.text_config import TextConfig
-from models.train.text_narrow import narrow, widths_of
+from models.train.text_narrow import narrow, widths_in
 from models.train.text_network import built, logits
 from models.train.text_teacher import restored
 from tests.models.test_text_training import _table
@@ -40,7 +40,7 @@ def test_neurons_that_add_nothing_go_first() -> None:
             layer.output.dense.weight[:, list(idle)] = 0
     before = logits(model, _IDS)
     narrow(model, (16, 22), _IDS)
-    assert widths_of(model) == [16, 22]
+    assert widths_in(model.state_dict()) == [16, 22]
     assert logits(model, _IDS) == pytest.approx(before, abs=1e-5)
     narrow(model, (12, 22), _IDS)
     assert np.abs(logits(model, _IDS) - before).max() > 1e-3
@@ -56,7 +56,19 @@ def test_a_run_goes_on_narrower_and_stays_so(tmp_path: Path) -> None:
     config = TextConfig(vocabulary=2500, layers=(0,), batch=4, limit=8, threads=1, augmented=0.0)
     wide, slim, later = (tmp_path / name for name in ("wide", "slim", "later"))
     fit(_table(), wide, config)
-    assert widths_of(restored(wide)[0]) == [1536]
+    assert widths_in(restored(wide)[0].state_dict()) == [1536]
     fit(_table(), slim, replace(config, feed_forward=(640,)), start=wide)
     fit(_table(), later, config, start=slim)
-    assert [widths_of(restored(run)[0]) for run in (slim, later)] == [[640], [640]]
+    assert [widths_in(restored(run)[0].state_dict()) for run in (slim, later)] == [[640], [640]]
+
+
+def test_a_narrower_run_is_resumed_in_its_own_shape(tmp_path: Path) -> None:
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, limit=8, threads=1, augmented=0.0, checkpoint_every=1)
+    wide, slim = tmp_path / "wide", tmp_path / "slim"
+    fit(_table(), wide, config)
+    narrower = replace(config, feed_forward=(640,))
+    whole = torch.load(fit(_table(), slim, narrower, start=wide), weights_only=True)
+    (slim / "weights.pt").unlink()
+    again = torch.load(fit(_table(), slim, narrower, resume=True, start=wide), weights_only=True)
+    assert widths_in(again) == [640]
+    assert torch.equal(again["classifier.weight"], whole["classifier.weight"])
