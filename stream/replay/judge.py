@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from agents.fraud import FraudAgent
 from agents.moderation import ModerationAgent
@@ -126,6 +126,11 @@ def bundle_judge(folder: Path, policy: Policy, kind: Kind, *, explain: int = 0, 
         kind=kind, folder=folder, labels=labels, model_digest=bundle.digest, policy=policy, explain=explain, floors=dict(floors or {}),
         terminals=Halves(bundle.card.features).terminals,
     )
+
+
+def looks_at_terminals(judge: Judge | None) -> TypeGuard[BundleJudge]:
+    """Whether `judge`, if there is one, has a use for what verdicts tell of terminals."""
+    return isinstance(judge, BundleJudge) and judge.terminals
 
 
 def clearing(settings: Settings, judge: BundleJudge, *others: Policy) -> BundleJudge:

@@ -28,8 +28,9 @@ from stream.replay.drive import Progress
 from stream.replay.judge import BundleJudge, bundle_judge
 from stream.replay.part import BATCH
 from stream.replay.places import fold_places
-from stream.replay.plan import Plan, Stretch, find_plan, group, is_done, judged, outlets
+from stream.replay.plan import Plan, find_plan, group, is_done, judged, outlets
 from stream.replay.share import Share
+from stream.replay.topic import TopicSource
 from stream.settings import Settings
 from stream.slot import state_slot
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-VERDICTS = 4_000
-"""Verdicts read at once."""
 LOOK_S = 1.0
 LOOKS = 3
 """After so many looks at a partition that is read to its end, what is missing there is held for absent."""
@@ -91,9 +90,8 @@ async def _placed(settings: Settings, plan: Plan, judge: BundleJudge, folder: Pa
     if plan.verdicts is None:
         return judge
     log.info("replay.terminals", records=sum(part.records for part in plan.manifest.parts))
-    history = Stretch(topic=plan.manifest.topic, parts=plan.manifest.parts).source(settings)
-    source = plan.verdicts.source(settings)
-    known = (batch for part in source.parts for batch in source.batches(part, size=VERDICTS, begin=part.start))
+    history = TopicSource(settings=settings, topic=plan.manifest.topic, parts=plan.manifest.parts)
+    verdicts = TopicSource(settings=settings, topic=plan.verdicts.topic, parts=plan.verdicts.parts)
     left = Event()
 
     def go_on(_: Progress) -> None:
@@ -101,7 +99,7 @@ async def _placed(settings: Settings, plan: Plan, judge: BundleJudge, folder: Pa
             raise StreamError("the worker was stopped before it knew the terminals")
 
     try:
-        await asyncio.to_thread(fold_places, history, known, folder, show=go_on)
+        await asyncio.to_thread(fold_places, history, verdicts.whole(), folder, show=go_on)
     finally:
         # Nothing else ends a thread, and the process waits for it.
         left.set()

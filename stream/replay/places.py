@@ -30,7 +30,7 @@ from schemas.codec import Position, RawRecord
 from schemas.flag import Provenance, Reason
 from schemas.policy import Policy
 from stream.replay.drive import Progress, Show
-from stream.replay.judge import BundleJudge, Histories, Judge
+from stream.replay.judge import Histories, Judge, looks_at_terminals
 from stream.replay.source import Part, Source
 from stream.replay.verdicts import verdict_records
 from stream.settings import Settings
@@ -81,12 +81,13 @@ def with_places(
     settings: Settings, verdicts: str, source: Source, folder: Path, judge: Judge, against: Judge | None, *, show: Show
 ) -> tuple[Judge, Judge | None]:
     """`judge` and `against` with what is known of terminals, left in `folder`, where their models look at them. Raises `StreamError`."""
-    sides = [side for side in (judge, against) if isinstance(side, BundleJudge) and side.terminals]
-    if not sides:
+    if not any(looks_at_terminals(side) for side in (judge, against)):
         return judge, against
     fold_places(source, verdict_records(settings, verdicts), folder, show=show)
-    placed, other = (replace(side, places=folder) if side in sides and isinstance(side, BundleJudge) else side for side in (judge, against))
-    return placed or judge, other
+    return (
+        replace(judge, places=folder) if looks_at_terminals(judge) else judge,
+        replace(against, places=folder) if looks_at_terminals(against) else against,
+    )
 
 
 def fold_places(source: Source, verdicts: Iterable[list[RawRecord]], folder: Path, *, show: Show) -> None:

@@ -24,7 +24,7 @@ from stream.names import Names
 from stream.replay.outlet import PREFIX
 from stream.replay.request import Manifest
 from stream.replay.source import Part
-from stream.replay.topic import TopicSource, read_all
+from stream.replay.topic import read_all
 from stream.settings import Settings
 
 PLAN, ROWS = "plan", "rows"
@@ -56,10 +56,6 @@ class Stretch:
     def of(cls, values: dict[str, Any]) -> Self:
         """From plain values. Raises `ValueError`, `TypeError` or `KeyError`."""
         return cls(topic=str(values["topic"]), parts=tuple(Part(**part) for part in values["parts"]))
-
-    def source(self, settings: Settings) -> TopicSource:
-        """To read it."""
-        return TopicSource(settings=settings, topic=self.topic, parts=self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

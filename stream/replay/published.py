@@ -17,14 +17,13 @@ from schemas.labels import LABELS, Kind
 from stream.names import Names
 from stream.replay.decisions import Decided
 from stream.replay.rows import Rows
-from stream.replay.topic import open_topic
+from stream.replay.topic import READ, open_topic
 from stream.settings import Settings
 
 NAMES = tuple(label.name for label in LABELS)
 _BITS = {name: 1 << place for place, name in enumerate(NAMES)}
 _CODES: dict[str, int] = {decision: code for code, decision in enumerate(DECISIONS)}
 """A decision that a later version added counts as one that a person should see."""
-READ = 4_000
 GONE = "flags of the beginning of the range, which are no longer kept by the broker: what they were on counts as not flagged"
 _PLACE = np.dtype([("part", "<i4"), ("offset", "<i8")])
 

@@ -56,8 +56,9 @@ class Results:
 
     def span(self) -> tuple[int, int] | None:
         """When the first event was and when the last (epoch ms); None where there is none."""
-        ends = [(int(rows["at_ms"].min()), int(rows["at_ms"].max())) for _, rows in self.chunks()]
-        return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
+        # Asked several times of a run: from the file as it lies, without the rest of each row.
+        kept = [rows["at_ms"] for _, rows in self._mapped() if len(rows)]
+        return (min(int(times.min()) for times in kept), max(int(times.max()) for times in kept)) if kept else None
 
     def minor_in_one(self) -> int:
         """How many minor units one whole unit of the transactions' currency has; as most have where there are several currencies."""
@@ -67,14 +68,18 @@ class Results:
 
     def chunks(self) -> Iterator[Chunk]:
         """All rows, a bounded number at a time, part by part in the order of the history."""
-        kind = row_type(len(self.manifest.labels), len(self.manifest.against_labels))
-        for files, codes, size, _ in self._parts:
-            mapped = map_rows(files.rows, kind)[:size]
-            for first in range(0, size, CHUNK):
+        for (files, codes, _, _), mapped in self._mapped():
+            for first in range(0, len(mapped), CHUNK):
                 rows = np.array(mapped[first : first + CHUNK])
                 for segment in BY_NAME:
                     rows[segment] = codes[segment][rows[segment]]
                 yield Chunk(files.number, rows)
+
+    def _mapped(self) -> Iterator[tuple[_Held, Rows]]:
+        """Each part with its rows as they lie in its file."""
+        kind = row_type(len(self.manifest.labels), len(self.manifest.against_labels))
+        for held in self._parts:
+            yield held, map_rows(held.files.rows, kind)[: held.rows]
 
     def flags(self) -> Iterator[bytes]:
         """The flags as JSON, part by part in the order of the history."""

@@ -21,7 +21,7 @@ from stream.replay.examples import show as show_examples
 from stream.replay.file import FileSource, open_file
 from stream.replay.folder import Hold, check_output, clear, held
 from stream.replay.joint import by_workers
-from stream.replay.judge import BundleJudge, Judge, bundle_judge, clearing
+from stream.replay.judge import Judge, bundle_judge, clearing, looks_at_terminals
 from stream.replay.outlet import check_outlet, publish
 from stream.replay.part import Job
 from stream.replay.places import with_places
@@ -123,7 +123,7 @@ def _run(
         source = _source(settings, request, kind, folder)
         manifest = _manifest(identity, kind, source, judge, None)
         verdicts = None
-        if request.verdicts is not None and _looks_at_terminals(judge):
+        if request.verdicts is not None and looks_at_terminals(judge):
             if (named := verdict_topic(settings, request.verdicts)) is None:
                 manifest = replace(manifest, gaps=(*manifest.gaps, WITHOUT_TERMINALS))
             else:
@@ -165,10 +165,6 @@ def _exactly(request: Request, manifest: Manifest) -> str:
     if request.topic is None or request.until is not None or request.workers is not None:
         return request.command
     return f"{request.command} --until {','.join(f'{part.number}:{part.end}' for part in manifest.parts)}"
-
-
-def _looks_at_terminals(judge: Judge) -> bool:
-    return isinstance(judge, BundleJudge) and judge.terminals
 
 
 def _kind(settings: Settings, request: Request) -> Kind:
@@ -222,7 +218,7 @@ def _identity(request: Request, judge: Judge, against: Judge | None) -> str:
     other = f"{against.model_digest}/{against.policy.digest}" if against else "-"
     marks = "explained/" if request.flags or request.to or request.workers else ""
     # Verdicts tell of terminals, and so of scores: half a replay with them and half without would be neither.
-    looks = any(_looks_at_terminals(side) for side in (judge, against) if side is not None)
+    looks = any(looks_at_terminals(side) for side in (judge, against))
     marks += f"verdicts={request.verdicts}/" if request.verdicts and looks else ""
     marks += "cleared/" if judge.floors or (against is not None and against.floors) else ""
     return f"{request.fingerprint}/{marks}{judge.model_digest}/{judge.policy.digest}/{other}"

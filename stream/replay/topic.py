@@ -20,6 +20,8 @@ from stream.replay.source import Part
 from stream.replay.window import Bound
 from stream.settings import Settings
 
+READ = 4_000
+"""Records read at once where a whole topic is."""
 POLL_MS = 500
 SILENCE_S = 60.0
 """How long the broker may answer nothing before the replay gives up."""
@@ -65,6 +67,11 @@ class TopicSource:
                 elif not fetched and time.monotonic() - heard_s > SILENCE_S:
                     raise BrokerError(f"{self.topic}/{part.number}: nothing came from {self.settings.broker} for {SILENCE_S:.0f} s")
 
+    def whole(self) -> Iterator[list[RawRecord]]:
+        """All records, partition after partition. Raises `BrokerError`."""
+        for part in self.parts:
+            yield from self.batches(part, size=READ, begin=part.start)
+
 
 def open_topic(
     settings: Settings, topic: str, *, since: Bound | None = None, until: Bound | None = None, warmup_ms: int | None = None
@@ -103,9 +110,7 @@ def open_topic(
 
 def read_all(settings: Settings, topic: str) -> Iterator[list[RawRecord]]:
     """The records of the whole topic, partition after partition. Raises as `open_topic` does."""
-    source = open_topic(settings, topic)
-    for part in source.parts:
-        yield from source.batches(part, size=4_000, begin=part.start)
+    return open_topic(settings, topic).whole()
 
 
 def _what_is_there(
