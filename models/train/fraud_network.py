@@ -117,7 +117,7 @@ class Model:
         with torch.inference_mode():
             for start in range(0, len(rows), 2048):
                 part = slice(start, start + 2048)
-                found.append(self._network(torch.from_numpy(self._numbers(rows[part])), _floats(tokens[part])).double().numpy())
+                found.append(self._network(torch.from_numpy(self._numbers(rows[part])), torch.from_numpy(tokens[part]).float()).double().numpy())
         return np.concatenate(found) + self._offset
 
 
@@ -145,7 +145,3 @@ def fit(rows: Floats, tokens: NDArray[np.float16], labels: NDArray[np.int8], sha
             optimizer.step()
             pace.step()
     return Model(network, numbers, float(np.log(shape.legitimate_share)))
-
-
-def _floats(tokens: NDArray[np.float16]) -> torch.Tensor:
-    return torch.from_numpy(tokens.astype(np.float32))
