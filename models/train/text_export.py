@@ -9,7 +9,7 @@ Inputs: input_ids [T] and position_ids [T] (int32), idx [B, S] (int64: row of ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ class _Graph:
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     taps: list[str] = field(default_factory=list)
     quantised: dict[str, str] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
         self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
@@ -52,6 +53,13 @@ class _Graph:
     def node(self, op: str, inputs: Sequence[str], output: str, *, domain: str = "", **attributes: Any) -> str:  # noqa: ANN401 (the operators define them)
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
         return output
+
+    def once(self, name: str, make: Callable[[], str]) -> str:
+        """The output `name`, made at its first use."""
+        if name not in self.made:
+            self.made.add(name)
+            make()
+        return name
 
     def dense(self, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         """X · weight + bias, in int8 when ranges are known; in float32 otherwise, and then `x` is a tap to calibrate."""
@@ -95,8 +103,8 @@ class _Graph:
             epsilon=_EPSILON,
         )
 
-    def flat(self, x: str, width: int) -> str:
-        return self.node("Reshape", [x, self.constant(f"rows_of_{width}", np.array([-1, width], np.int64))], f"{x}_flat")
+    def flat(self, x: str, width: int, output: str = "") -> str:
+        return self.node("Reshape", [x, self.constant(f"rows_of_{width}", np.array([-1, width], np.int64))], output or f"{x}_flat")
 
 
 def build(
@@ -146,13 +154,8 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
         context = _first_token_attention(graph, name, x, residual, (query, key, value), biases, hidden=hidden, heads=heads)
     else:
         residual = x
-        mixed = graph.dense(f"{name}_qkv", x, np.concatenate([query, key, value], 1), np.concatenate(biases))
-        padded = graph.node("Gather", [mixed, "idx"], f"{name}_padded", axis=0)
-        thirds = graph.constant("thirds", np.array([hidden] * 3, np.int64))
-        parts = [f"{name}_{part}" for part in ("query", "key", "value")]
-        graph.nodes.append(helper.make_node("Split", [padded, thirds], parts, name=f"{name}_split", axis=2))
-        attended = graph.node("MultiHeadAttention", [*parts, "", "mask"], f"{name}_attention", domain=_MS, num_heads=heads)
-        context = graph.node("Gather", [graph.flat(attended, hidden), "inv"], f"{name}_context", axis=0)
+        weight, bias = np.concatenate([query, key, value], 1), np.concatenate(biases)
+        context = _attention(graph, name, x, weight, bias, hidden=hidden, heads=heads)
     out = graph.dense(f"{name}_out", context, get(f"{prefix}attention.output.dense.weight").T, get(f"{prefix}attention.output.dense.bias"))
     x = graph.norm(
         f"{name}_mid", out, residual, get(f"{prefix}attention.output.LayerNorm.weight"), get(f"{prefix}attention.output.LayerNorm.bias")
@@ -161,6 +164,62 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
     up = graph.node("Gelu", [up], f"{name}_gelu", domain=_MS)
     down = graph.dense(f"{name}_down", up, get(f"{prefix}output.dense.weight").T, get(f"{prefix}output.dense.bias"))
     return graph.norm(f"{name}_end", down, x, get(f"{prefix}output.LayerNorm.weight"), get(f"{prefix}output.LayerNorm.bias"))
+
+
+def _attention(graph: _Graph, name: str, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, hidden: int, heads: int) -> str:
+    """Attention of every token. Queries, keys and values are gathered by head, straight from the one product that makes them, and
+    what each head found is gathered back: nothing is split or transposed."""
+    width = hidden // heads
+    rows = graph.flat(graph.dense(f"{name}_qkv", x, weight, bias), width)
+    query, key, value = (
+        graph.node("Gather", [rows, _rows_of(graph, part, heads)], f"{name}_{part}", axis=0) for part in ("query", "key", "value")
+    )
+    scores = graph.node("FusedMatMul", [query, key], f"{name}_scores", domain=_MS, transB=1, alpha=float(1 / np.sqrt(width)))
+    shares = graph.node("Softmax", [graph.node("Add", [scores, _penalty(graph)], f"{name}_masked")], f"{name}_shares", axis=-1)
+    attended = graph.flat(graph.node("MatMul", [shares, value], f"{name}_attended"), width)
+    return graph.flat(graph.node("Gather", [attended, _rows_back(graph, heads)], f"{name}_by_head", axis=0), hidden, f"{name}_context")
+
+
+def _rows_of(graph: _Graph, part: str, heads: int) -> str:
+    """[B, heads, S]: where the heads of each token stand among the rows of [T · 3 · heads, width], which hold queries, keys and values."""
+
+    def first() -> str:
+        tokens = graph.node("Mul", ["idx", graph.constant("rows_of_token", np.array(3 * heads, np.int64))], "token_rows")
+        return graph.node("Unsqueeze", [tokens, graph.constant("axis_1", np.array([1], np.int64))], "first_rows")
+
+    def rows() -> str:
+        start = ("query", "key", "value").index(part) * heads
+        steps = np.arange(start, start + heads, dtype=np.int64).reshape(1, heads, 1)
+        return graph.node("Add", [graph.once("first_rows", first), graph.constant(f"{part}_heads", steps)], f"{part}_rows")
+
+    return graph.once(f"{part}_rows", rows)
+
+
+def _rows_back(graph: _Graph, heads: int) -> str:
+    """[T, heads]: where the heads of each token stand among the rows of [B · heads · S, width]."""
+
+    def rows() -> str:
+        longest = graph.node("Shape", ["idx"], "longest", start=1, end=2)
+        before = graph.node("Mul", [graph.node("Div", ["inv", longest], "text_number"), longest], "text_start")
+        moved = graph.node("Mul", [before, graph.constant("other_heads", np.array(heads - 1, np.int64))], "other_rows")
+        first = graph.node("Add", ["inv", moved], "back_first")
+        first = graph.node("Unsqueeze", [first, graph.constant("axis_1", np.array([1], np.int64))], "back_column")
+        steps = graph.node("Mul", [longest, graph.constant("each_head", np.arange(heads, dtype=np.int64))], "back_steps")
+        return graph.node("Add", [first, steps], "rows_back")
+
+    return graph.once("rows_back", rows)
+
+
+def _penalty(graph: _Graph) -> str:
+    """[B, 1, 1, S]: 0 for a token and -10,000 where there is none."""
+
+    def penalty() -> str:
+        shown = graph.node("Cast", ["mask"], "shown", to=TensorProto.FLOAT)
+        absent = graph.node("Sub", [shown, graph.constant("one", np.array(1, np.float32))], "absent")
+        far = graph.node("Mul", [absent, graph.constant("far", np.array(10_000, np.float32))], "absent_far")
+        return graph.node("Unsqueeze", [far, graph.constant("axes_1_2", np.array([1, 2], np.int64))], "penalty")
+
+    return graph.once("penalty", penalty)
 
 
 def _first_token_attention(
@@ -188,10 +247,7 @@ def _first_token_attention(
     # otherwise be the longest text of the batch.
     products = graph.node("MatMul", [tokens, graph.node("Transpose", [q], f"{name}_turned", perm=[0, 2, 1])], f"{name}_products")
     scores = graph.node("Transpose", [products], f"{name}_scores", perm=[0, 2, 1])
-    shown = graph.node("Cast", ["mask"], f"{name}_shown", to=TensorProto.FLOAT)
-    hidden_by = graph.node("Sub", [shown, graph.constant("one", np.array(1, np.float32))], f"{name}_hidden")
-    penalty = graph.node("Mul", [hidden_by, graph.constant("far", np.array(10_000, np.float32))], f"{name}_penalty")
-    penalty = graph.node("Unsqueeze", [penalty, graph.constant("axis_1", np.array([1], np.int64))], f"{name}_penalties")
+    penalty = graph.node("Squeeze", [_penalty(graph), graph.constant("axis_2", np.array([2], np.int64))], f"{name}_penalty")
     shares = graph.node("Softmax", [graph.node("Add", [scores, penalty], f"{name}_masked")], f"{name}_shares", axis=-1)
     mean = graph.node("MatMul", [shares, tokens], f"{name}_mean")
     mean = graph.node("Unsqueeze", [mean, graph.constant("axis_2", np.array([2], np.int64))], f"{name}_means")
