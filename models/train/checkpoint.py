@@ -23,6 +23,7 @@ from models.card import Card, Output, Quality
 from models.errors import ModelError
 from models.session import open_session
 from models.train.text_bundle import MAX_TOKENS, MAX_WINDOWS, TOKEN_BUDGET, graphs_of
+from models.train.text_config import ACTIVATIONS
 from models.train.text_network import built, pad
 from models.windows import shortened
 from schemas.labels import MESSAGE_LABELS
@@ -63,9 +64,9 @@ def read(folder: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
         raise CheckpointError(f"{folder}: no checkpoint: config.json or tokenizer.json cannot be read ({type(error).__name__})") from error
     if not isinstance(config, dict) or config.get("model_type") != "bert":
         raise CheckpointError(f"{folder}: only BERT classifiers can be used, and this is {_of(config, 'model_type', 'of no known type')}")
-    for name, wanted in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"), ("layer_norm_eps", 1e-12)):
-        if config.get(name, wanted) != wanted:
-            raise CheckpointError(f"{folder}: {name} must be {wanted}, not {config[name]}")
+    for name, wanted in (("hidden_act", ACTIVATIONS), ("position_embedding_type", ("absolute",)), ("layer_norm_eps", (1e-12,))):
+        if config.get(name, wanted[0]) not in wanted:
+            raise CheckpointError(f"{folder}: {name} must be {' or '.join(map(str, wanted))}, not {config[name]}")
     for mark in ("[CLS]", "[SEP]"):
         if tokenizer.token_to_id(mark) is None:
             raise CheckpointError(f"{folder}: tokenizer.json has no {mark}")
@@ -162,8 +163,9 @@ def quantize(folder: Path, texts: Sequence[str], out: Path, *, mapping: Mapping[
     mixed = torch.from_numpy(mixing)
     state["classifier.weight"], state["classifier.bias"] = mixed @ state["classifier.weight"], mixed @ state["classifier.bias"]
     graphs = graphs_of(
-        state, setting, layers=int(model.config.num_hidden_layers), heads=int(model.config.num_attention_heads), columns=range(len(labels))
-    )
+        state, setting, layers=int(model.config.num_hidden_layers), heads=int(model.config.num_attention_heads), columns=range(len(labels)),
+        activation=str(model.config.hidden_act),
+    )  # fmt: skip
     exact = sigmoid(_logits(model, checked) @ mixing.T)
     found = sigmoid(ragged.run(open_session(graphs.int8), checked, token_budget=TOKEN_BUDGET))
     losses = tuple(_loss(label, exact[:, column], found[:, column]) for column, label in enumerate(labels))

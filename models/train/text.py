@@ -24,10 +24,10 @@ from transformers import BertForSequenceClassification
 
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
-from models.train.text_config import TextConfig
+from models.train.text_config import GELU, TextConfig
 from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_narrow import narrow, put
-from models.train.text_network import built, forward, logits, pad, student
+from models.train.text_network import activation_of, built, forward, logits, pad, student
 from models.train.text_sources import HEADS
 from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
@@ -46,9 +46,11 @@ def train(data: Path, out: Path, *, config: Path | None = None, resume: bool = F
     return fit(load(data, settings), out, settings, resume=resume)
 
 
-def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None, teacher: Path | None = None) -> Path:
-    """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teacher` one, as a rule of
-    more layers, whose opinions are learned beside what the data sets say."""
+def fit(
+    table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None, teachers: Sequence[Path] = ()
+) -> Path:
+    """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teachers` those whose
+    opinions, in the mean, are learned beside what the data sets say."""
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -90,7 +92,7 @@ def fit(table: TextTable, out: Path, config: TextConfig, *, resume: bool = False
             mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
-    taught = None if teacher is None else opinions(teacher, [table.texts[row] for row in rows], max_tokens=config.max_tokens)
+    taught = opinions(teachers, [table.texts[row] for row in rows]) if teachers else None
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -154,8 +156,9 @@ def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: Te
         (out / "encoder.json").write_text(json.dumps(shape))
         layers = list(range(int(shape["num_hidden_layers"])))
     else:
-        model = student(kept, layers, len(HEADS))
-    (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers}, indent=1))
+        activation = config.activation or (GELU if origin is None else activation_of(origin))
+        model = student(kept, layers, len(HEADS), activation)
+    (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers, "activation": str(model.config.hidden_act)}, indent=1))
     return model
 
 

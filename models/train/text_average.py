@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from models.errors import ModelError
+from models.train.text_network import activation_of
 
 
 def average(runs: Sequence[Path], out: Path) -> Path:
@@ -25,8 +26,8 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     states = [torch.load(run / "weights.pt", weights_only=True, map_location="cpu") for run in runs]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     for run, shape in zip(runs, shapes, strict=True):
-        if shape != shapes[0]:
-            raise ModelError(f"{run}: its network is not of the shape of {first}")
+        if shape != shapes[0] or activation_of(run) != activation_of(first):
+            raise ModelError(f"{run}: its network is not of the form of {first}")
     mean = {
         name: torch.stack([state[name] for state in states]).mean(0) if tensor.is_floating_point() else tensor
         for name, tensor in states[0].items()

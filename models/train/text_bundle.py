@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from models.card import Card, Output, Quality, Source, Withheld
 from models.session import open_session
 from models.text import TextClassifier
 from models.train.text_annotations import annotated
+from models.train.text_config import GELU
 from models.train.text_data import TextTable
 from models.train.text_export import Range, build
+from models.train.text_network import activation_of
 from models.train.text_sources import HEADS, SOURCES, TextSource
 
 log = logging.getLogger(__name__)
@@ -73,7 +76,7 @@ def quantise(run: Path, calibration: Sequence[Sequence[int]], *, columns: Sequen
     layers = len(json.loads((run / "config.json").read_text())["layers"])
     encoder = run / "encoder.json"
     heads = int(json.loads(encoder.read_text())["num_attention_heads"]) if encoder.exists() else HEADS_OF_MINILM
-    return graphs_of(weights, calibration, layers=layers, heads=heads, columns=columns, quantile=quantile)
+    return graphs_of(weights, calibration, layers=layers, heads=heads, columns=columns, activation=activation_of(run), quantile=quantile)
 
 
 def graphs_of(
@@ -83,10 +86,12 @@ def graphs_of(
     layers: int,
     heads: int,
     columns: Sequence[int],
+    activation: str = GELU,
     quantile: float = 0.99,
 ) -> Graphs:
     """`quantise` for the state of a `BertForSequenceClassification` with `layers` layers of `heads` attention heads."""
-    reference, taps = build(weights, layers=layers, heads=heads, columns=columns, ranges=None)
+    make = partial(build, weights, layers=layers, heads=heads, columns=columns, activation=activation)
+    reference, taps = make(ranges=None)
     session = open_session(reference.SerializeToString(), threads=2)
     spans: dict[str, list[tuple[float, float]]] = {tap: [] for tap in taps}
     lengths = np.array([len(ids) for ids in calibration])
@@ -99,9 +104,9 @@ def graphs_of(
         low, high = np.array(seen).T
         ranges[tap] = Range(min(0.0, float(np.quantile(low, 1 - quantile))), max(0.0, float(np.quantile(high, quantile))))
         log.info("text.range %s %.3f to %.3f", tap, ranges[tap].low, ranges[tap].high)
-    shipped, _ = build(weights, layers=layers, heads=heads, columns=columns, ranges=ranges)
+    shipped, _ = make(ranges=ranges)
     onnx.checker.check_model(shipped, check_custom_domain=False)
-    plain, _ = build(weights, layers=layers, heads=heads, columns=columns, ranges=None)
+    plain, _ = make(ranges=None)
     del plain.graph.output[1:]
     return Graphs(shipped.SerializeToString(), plain.SerializeToString())
 
@@ -195,7 +200,9 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
     own = (
         Source(name="templates", licence="Apache-2.0", rows=templates, note="written for this project; split by wording"),
         Source(name="written", licence="Apache-2.0", rows=natural, note="written for this project, each text with all of its labels"),
-        Source(name="annotations", licence="Apache-2.0", rows=len(annotated()), note="texts of the sets above that carry labels of ours too"),
+        Source(
+            name="annotations", licence="Apache-2.0", rows=len(annotated()), note="texts of the sets above that carry labels of ours too"
+        ),
     )
     origin = _OWN if (run / "encoder.json").exists() else _STUDENT
     card = Card(

@@ -9,6 +9,10 @@ from typing import Any
 
 from models.errors import ModelError
 
+GELU, RELU = "gelu", "relu"
+ACTIVATIONS = GELU, RELU
+"""What the neurons of a feed-forward part may do."""
+
 
 class ConfigError(ModelError):
     """The configuration is not usable; one line says why."""
@@ -23,6 +27,9 @@ class TextConfig:
     """Layers of MiniLM-L6 that the student starts from."""
     feed_forward: tuple[int, ...] = ()
     """Neurons to keep in the feed-forward part of each layer of the run that training starts from; (): all."""
+    activation: str = ""
+    """What the neurons of the feed-forward parts do: `gelu`, as in MiniLM, or `relu`, which costs nothing in int8; "": what those of the
+    run do that training starts from, or `gelu`."""
     vocabulary: int = 16_384
     max_tokens: int = 80
     """Tokens a text is cut to in training; serving reads windows of 128."""
@@ -71,4 +78,6 @@ class TextConfig:
                 table[key] = tuple(value)
             elif not isinstance(value, (int, float) if expected is float else expected) or isinstance(value, bool):
                 raise ConfigError(f"{path}: {key} must be {expected.__name__}")
+        if table.get("activation", "") not in ("", *ACTIVATIONS):
+            raise ConfigError(f"{path}: activation = {table['activation']!r}; known: {', '.join(ACTIVATIONS)}")
         return replace(cls(), **table)

@@ -19,6 +19,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.train.text_config import RELU
+
 _MS = "com.microsoft"
 _EPSILON = 1e-12
 
@@ -108,7 +110,13 @@ class _Graph:
 
 
 def build(
-    weights: Mapping[str, torch.Tensor], *, layers: int, heads: int, columns: Sequence[int], ranges: Mapping[str, Range] | None
+    weights: Mapping[str, torch.Tensor],
+    *,
+    layers: int,
+    heads: int,
+    columns: Sequence[int],
+    activation: str,
+    ranges: Mapping[str, Range] | None,
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The graph for a `BertForSequenceClassification`'s state, with the outputs `columns` of its classifier, and the names of the
     activations to calibrate. Without `ranges` it is the float32 graph, of the same form, and gives those activations as outputs too."""
@@ -132,7 +140,7 @@ def build(
     place = graph.node("Gather", [graph.half("places", places), "position_ids"], "place")
     x = graph.norm("x", words, place, get(embeddings + "LayerNorm.weight"), get(embeddings + "LayerNorm.bias"))
     for layer in range(layers):
-        x = _layer(graph, get, x, layer=layer, hidden=hidden, heads=heads, last=layer == layers - 1)
+        x = _layer(graph, get, x, layer=layer, hidden=hidden, heads=heads, activation=activation, last=layer == layers - 1)
     pooled = graph.node("MatMul", [x, graph.half("pool_w", get("bert.pooler.dense.weight").T)], "pool_product")
     pooled = graph.node(
         "Tanh", [graph.node("Add", [pooled, graph.constant("pool_b", get("bert.pooler.dense.bias"))], "pool_sum")], "pooled"
@@ -143,7 +151,7 @@ def build(
     return _model(graph, [] if ranges is not None else taps, len(columns)), taps
 
 
-def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads: int, last: bool) -> str:
+def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads: int, activation: str, last: bool) -> str:
     assert callable(get)
     prefix = f"bert.encoder.layer.{layer}."
     query, key, value = (get(f"{prefix}attention.self.{part}.weight").T for part in ("query", "key", "value"))
@@ -161,7 +169,8 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
         f"{name}_mid", out, residual, get(f"{prefix}attention.output.LayerNorm.weight"), get(f"{prefix}attention.output.LayerNorm.bias")
     )
     up = graph.dense(f"{name}_up", x, get(f"{prefix}intermediate.dense.weight").T, get(f"{prefix}intermediate.dense.bias"))
-    up = graph.node("Gelu", [up], f"{name}_gelu", domain=_MS)
+    # In int8 there is no node for a ReLU: onnxruntime finds that rounding to an unsigned byte does the same.
+    up = graph.node("Relu", [up], f"{name}_relu") if activation == RELU else graph.node("Gelu", [up], f"{name}_gelu", domain=_MS)
     down = graph.dense(f"{name}_down", up, get(f"{prefix}output.dense.weight").T, get(f"{prefix}output.dense.bias"))
     return graph.norm(f"{name}_end", down, x, get(f"{prefix}output.LayerNorm.weight"), get(f"{prefix}output.LayerNorm.bias"))
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import BertConfig, BertForSequenceClassification
+from transformers.activations import ACT2FN
 
+from models.train.text_config import GELU
 from models.train.text_vocabulary import MAX_TOKENS, base_folder
 
 
-def student(kept_ids: NDArray[np.int64], layers: Sequence[int], heads: int) -> BertForSequenceClassification:
+def student(kept_ids: NDArray[np.int64], layers: Sequence[int], heads: int, activation: str = GELU) -> BertForSequenceClassification:
     """MiniLM-L6 cut to `layers`, to the word pieces `kept_ids` and to the positions of one window, with `heads` fresh outputs."""
     model = BertForSequenceClassification.from_pretrained(str(base_folder()), num_labels=heads, attn_implementation="sdpa")
     model.bert.encoder.layer = torch.nn.ModuleList([model.bert.encoder.layer[i] for i in layers])
     model.config.num_hidden_layers = len(layers)
+    model.config.hidden_act = activation
+    layer: Any  # the library types a list's modules as tensors or modules
+    for layer in model.bert.encoder.layer:
+        layer.intermediate.intermediate_act_fn = ACT2FN[activation]
     embeddings = model.bert.embeddings
     embeddings.word_embeddings = _part(embeddings.word_embeddings, torch.from_numpy(kept_ids))
     embeddings.position_embeddings = _part(embeddings.position_embeddings, torch.arange(MAX_TOKENS))
@@ -30,6 +38,14 @@ def built(config: Mapping[str, Any]) -> BertForSequenceClassification:
     library: Any = BertForSequenceClassification  # its constructor is not annotated
     network: BertForSequenceClassification = library(BertConfig(**{**config, "attn_implementation": "sdpa"}))
     return network
+
+
+def activation_of(run: Path) -> str:
+    """The activation of the network in the folder `run`."""
+    encoder = run / "encoder.json"
+    if encoder.exists():
+        return str(json.loads(encoder.read_text()).get("hidden_act", GELU))
+    return str(json.loads((run / "config.json").read_text()).get("activation") or GELU)
 
 
 def _part(whole: torch.nn.Embedding, rows: torch.Tensor) -> torch.nn.Embedding:
@@ -71,7 +87,9 @@ def pad(ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(tokens), torch.from_numpy(mask)
 
 
-def logits(model: BertForSequenceClassification, ids: Sequence[Sequence[int]], *, batch: int = 128, fast: bool = False) -> NDArray[np.float32]:
+def logits(
+    model: BertForSequenceClassification, ids: Sequence[Sequence[int]], *, batch: int = 128, fast: bool = False
+) -> NDArray[np.float32]:
     """The network's outputs in evaluation mode, [texts, heads], float32; `fast`: computed in bfloat16, good to about two digits."""
     model.train(mode=False)
     order = np.argsort([len(text) for text in ids], kind="stable")

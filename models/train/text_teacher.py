@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import BertForSequenceClassification
 
+from models import ragged
+from models.calibration import sigmoid
 from models.errors import ModelError
+from models.session import open_session
+from models.train.text_bundle import TOKEN_BUDGET, encode, quantise
 from models.train.text_narrow import put
-from models.train.text_network import built, logits, student
+from models.train.text_network import activation_of, built, student
 from models.train.text_sources import HEADS
 
 log = logging.getLogger(__name__)
+_CALIBRATE = 3_000
+"""Texts that set the scales of a teacher's activations."""
 
 
 def restored(run: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
@@ -27,7 +33,8 @@ def restored(run: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
     if encoder.exists():
         model = built(json.loads(encoder.read_text()))
     else:
-        model = student(np.load(run / "kept.npy"), json.loads((run / "config.json").read_text())["layers"], len(HEADS))
+        layers = json.loads((run / "config.json").read_text())["layers"]
+        model = student(np.load(run / "kept.npy"), layers, len(HEADS), activation_of(run))
     weights = torch.load(run / "weights.pt", weights_only=True, map_location="cpu")
     if len(weights["classifier.bias"]) != len(HEADS):
         raise ModelError(f"{run}: it has {len(weights['classifier.bias'])} outputs, a teacher needs {len(HEADS)}: {', '.join(HEADS)}")
@@ -35,13 +42,15 @@ def restored(run: Path) -> tuple[BertForSequenceClassification, Tokenizer]:
     return model, Tokenizer.from_file(str(run / "tokenizer.json"))
 
 
-def opinions(run: Path, texts: Sequence[str], *, max_tokens: int) -> NDArray[np.float32]:
-    """What the run's network says of `texts`: probabilities [texts, heads], as soft targets (Hinton et al. 2015, "Distilling the
-    Knowledge in a Neural Network", at temperature 1)."""
-    model, tokenizer = restored(run)
-    tokenizer.enable_truncation(max_tokens)
-    log.info("text.teacher %s reads %d texts", run, len(texts))
-    found: NDArray[np.float32] = torch.from_numpy(
-        logits(model, [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))], fast=True)
-    ).sigmoid().numpy()
-    return found
+def opinions(runs: Sequence[Path], texts: Sequence[str]) -> NDArray[np.float32]:
+    """What the networks of `runs` say of `texts` together, as int8: the mean of their log-odds as probabilities [texts, heads], for soft
+    targets (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", at temperature 1)."""
+    told = np.zeros((len(texts), len(HEADS)), np.float32)
+    for run in runs:
+        tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
+        ids = encode(tokenizer, texts)
+        picked = np.random.default_rng(0).choice(len(ids), min(_CALIBRATE, len(ids)), replace=False)
+        graph = quantise(run, [ids[row] for row in picked], columns=range(len(HEADS))).int8
+        log.info("text.teacher %s reads %d texts", run, len(texts))
+        told += ragged.run(open_session(graph, threads=2), ids, token_budget=TOKEN_BUDGET) / len(runs)
+    return sigmoid(told)

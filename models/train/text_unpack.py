@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from models.bundle import Bundle
 from models.errors import ModelError
 from models.train.text_bundle import HEADS_OF_MINILM
+from models.train.text_config import GELU, RELU
 from models.train.text_narrow import put
 from models.train.text_network import student
 from models.train.text_sources import HEADS
@@ -46,7 +47,8 @@ def as_run(folder: Path, out: Path) -> Path:
         if not 1 <= layers <= _MINILM_LAYERS:
             raise ModelError(f"{folder}: {layers} layers; a student of MiniLM-L6 has 1 to {_MINILM_LAYERS}")
         # Which layers stand here is of no weight: all of their values are replaced.
-        model = student(kept, range(layers), len(HEADS))
+        activation = RELU if any(node.op_type == "Relu" for node in graph.node) else GELU
+        model = student(kept, range(layers), len(HEADS), activation)
         state = model.state_dict()
         for name, value in _state(constants, layers=layers, labels=[output.label for output in bundle.card.outputs], state=state).items():
             state[name] = torch.from_numpy(np.array(value, np.float32, order="C"))
@@ -57,7 +59,7 @@ def as_run(folder: Path, out: Path) -> Path:
     torch.save(model.state_dict(), out / "weights.pt")
     np.save(out / "kept.npy", kept)
     tokenizer.save(str(out / "tokenizer.json"))
-    (out / "config.json").write_text(json.dumps({"layers": list(range(layers)), "bundle": bundle.digest}))
+    (out / "config.json").write_text(json.dumps({"layers": list(range(layers)), "activation": activation, "bundle": bundle.digest}))
     return out
 
 

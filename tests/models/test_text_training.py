@@ -143,6 +143,9 @@ def test_an_unknown_key_in_the_configuration_is_named(tmp_path: Path) -> None:
     file.write_text("[text]\nepohs = 2.0\n")
     with pytest.raises(ConfigError, match="epohs"):
         TextConfig.from_toml(file)
+    file.write_text('[text]\nactivation = "swish"\n')
+    with pytest.raises(ConfigError, match="activation = 'swish'; known: gelu, relu"):
+        TextConfig.from_toml(file)
     file.write_text("[text]\nepochs = 2.0\nlayers = [0, 1]\n")
     assert TextConfig.from_toml(file) == replace(TextConfig(), epochs=2.0, layers=(0, 1))
 
@@ -180,9 +183,9 @@ def test_a_teacher_decides_what_no_data_set_does(tmp_path: Path) -> None:
     torch.save(weights, file)
     alone, taught = tmp_path / "alone", tmp_path / "taught"
     fit(table, alone, config)
-    fit(table, taught, config, teacher=teacher)
-    before, after = (opinions(run, table.texts, max_tokens=config.max_tokens)[:, head] for run in (alone, taught))
-    assert opinions(teacher, table.texts, max_tokens=8)[:, head] == pytest.approx(0.9933, abs=1e-3)
+    fit(table, taught, config, teachers=[teacher])
+    before, after = (opinions([run], table.texts)[:, head] for run in (alone, taught))
+    assert opinions([teacher], table.texts)[:, head] == pytest.approx(0.9933, abs=1e-3)
     assert before.max() < 0.8 < after.min()
 
 
