@@ -133,7 +133,7 @@ class AgentLoop:
         metrics.DEAD_LETTERS.labels(topic).inc(len(outcome.dead_letters))
         metrics.QUEUED.labels(topic).set(self._lane.queued)
         metrics.LATENCY.labels(topic).observe(max(0.0, time.time() - records[0].timestamp_ms / 1000))
-        for (label, decision), count in Counter((flag.labels[0].name, flag.decision) for flag in outcome.flags).items():
+        for (label, decision), count in Counter([(flag.labels[0].name, flag.decision) for flag in outcome.flags]).items():
             metrics.FLAGS.labels(label, decision).inc(count)
 
 

@@ -93,6 +93,8 @@ def fit(
         done = state["step"]
     weights = balance(table, rows)
     taught = opinions(teachers, [table.texts[row] for row in rows]) if teachers else None
+    # No teacher is asked where our own texts decide: they are there for what it gets wrong.
+    ours = np.char.startswith(table.sources[rows], "written/")
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -106,11 +108,13 @@ def fit(
         inputs, mask = pad(tokens)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = forward(model, inputs, mask).float()
-        loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
-        if taught is not None:
+        if taught is None:
+            loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
+        else:
+            heard = np.where(ours[batch], 0, config.distilled)[:, None].astype(np.float32)
             firm = table.weights[rows[batch]] >= FIRM
-            told = HEAD_SHARES * np.where(firm, config.distilled, config.filled).astype(np.float32)
-            loss = (1 - config.distilled) * loss + _loss(outputs, taught[batch], told)
+            told = HEAD_SHARES * np.where(firm, heard, np.float32(config.filled))
+            loss = _loss(outputs, table.targets[rows[batch]], (1 - heard) * weights[batch]) + _loss(outputs, taught[batch], told)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()

@@ -49,7 +49,8 @@ class TextConfig:
     written_share: float = 0.15
     """Share of all drawn texts that were written for this project, with all of their labels."""
     distilled: float = 0.15
-    """What a teacher's opinion counts in the loss, if there is one, where an annotator decides; the annotator counts the rest."""
+    """What the teachers' opinion counts in the loss, if there are any, where an annotator decides; the annotator counts the rest. Where
+    our own texts decide it counts nothing."""
     filled: float = 0.4
     """What it counts where none does."""
     averaged: float = 0.999
