@@ -140,7 +140,7 @@ class AgentLoop:
 def timing(
     records: Sequence[RawRecord], started_s: float, scored_s: float, elsewhere_ms: Mapping[tuple[int, int], int] | None = None
 ) -> Callable[[Flag], bytes]:
-    """The timing of each flag of a batch, which only the driver knows, as the JSON of a `Timing`: a copy of every flag to
+    """The timing of each flag of a batch, which only the driver knows, as what ends the flag's JSON: a copy of every flag to
     put a validated object into would cost as much as publishing it. `elsewhere_ms` tells when the events were appended, where
     they are not the batch's own records."""
     appended_ms = elsewhere_ms or {at[1:]: at_ms for at, _, _, at_ms, _ in records}
@@ -149,7 +149,7 @@ def timing(
     @cache
     def since(at_ms: int) -> bytes:
         # Records that were appended together share their time.
-        return b'{"queue_ms":%.3f,"score_ms":%.3f,"total_ms":%.3f}' % (
+        return b',"timing":{"queue_ms":%.3f,"score_ms":%.3f,"total_ms":%.3f}}' % (
             max(0.0, started_ms - at_ms), score_ms, max(0.0, now_ms - at_ms),
         )
 
