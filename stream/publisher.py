@@ -81,20 +81,16 @@ class Publisher:
         """Send `records` and wait for the acknowledgement of all. Raises `KafkaError` when one fails; others may by then
         have been written."""
         by_partition: dict[tuple[str, int], list[Outgoing]] = {}
-        # Where the records of a key go is found once: the same entities come again and again.
-        going: dict[tuple[str, bytes | int], list[Outgoing]] = {}
         for record in records:
             topic, key, _, _, partition = record
-            place = key if partition is None else partition
-            many = None if place is None else going.get((topic, place))
+            if partition is None:
+                partitions = self._partitions.get(topic) or await self._partitions_of(topic)
+                partition = random.choice(partitions) if key is None else partitions[key_hash(key) % len(partitions)]
+            many = by_partition.get((topic, partition))
             if many is None:
-                if partition is None:
-                    partitions = self._partitions.get(topic) or await self._partitions_of(topic)
-                    partition = random.choice(partitions) if key is None else partitions[key_hash(key) % len(partitions)]
-                many = by_partition.setdefault((topic, partition), [])
-                if place is not None:
-                    going[topic, place] = many
-            many.append(record)
+                by_partition[topic, partition] = [record]
+            else:
+                many.append(record)
         pending: list[asyncio.Future[Any]] = []
         runs: list[tuple[str, int, int]] = []
         for (topic, partition), many in by_partition.items():

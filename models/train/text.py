@@ -79,7 +79,7 @@ def fit(
     mean = AveragedModel(model, avg_fn=_moving(config.averaged)) if config.averaged else None
     optimiser = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True)
     drawn = float(table.shares[rows].sum())
-    total = int(min(drawn, config.limit or drawn) * config.epochs / config.batch)
+    total = max(1, int(min(drawn, config.limit or drawn) * config.epochs / config.batch))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(step / (config.warmup * total + 1), max(0.0, (total - step) / total))
     )
@@ -92,9 +92,9 @@ def fit(
             mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
-    taught = opinions(teachers, [table.texts[row] for row in rows]) if teachers else None
-    # No teacher is asked where our own texts decide: they are there for what it gets wrong.
-    ours = np.char.startswith(table.sources[rows], "written/")
+    taught = opinions(teachers, [table.texts[row] for row in rows], max_tokens=config.max_tokens) if teachers else None
+    # No teacher is asked where a text that we wrote decides: they are there for what it gets wrong.
+    written = np.char.startswith(table.sources[rows], "written/")
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -111,7 +111,7 @@ def fit(
         if taught is None:
             loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
         else:
-            heard = np.where(ours[batch], 0, config.distilled)[:, None].astype(np.float32)
+            heard = np.where(written[batch], 0, config.distilled)[:, None].astype(np.float32)
             firm = table.weights[rows[batch]] >= FIRM
             told = HEAD_SHARES * np.where(firm, heard, np.float32(config.filled))
             loss = _loss(outputs, table.targets[rows[batch]], (1 - heard) * weights[batch]) + _loss(outputs, taught[batch], told)
@@ -153,16 +153,19 @@ def fit(
 def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:
     """A network like that of the run `origin`, or a new one, to put weights into; its shape is noted in `out`."""
     layers, encoder = list(config.layers), None if origin is None else origin / "encoder.json"
+    # A run that is resumed stays what it is.
+    wanted = "" if origin == out else config.activation
+    activation = wanted or (GELU if origin is None else activation_of(origin))
     if encoder is not None and encoder.exists():
         # The run began with a checkpoint of the user's, whose shape is its own.
-        shape = json.loads(encoder.read_text())
+        shape = json.loads(encoder.read_text()) | {"hidden_act": activation}
         model = built(shape)
         (out / "encoder.json").write_text(json.dumps(shape))
         layers = list(range(int(shape["num_hidden_layers"])))
     else:
-        activation = config.activation or (GELU if origin is None else activation_of(origin))
         model = student(kept, layers, len(HEADS), activation)
-    (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers, "activation": str(model.config.hidden_act)}, indent=1))
+        (out / "encoder.json").unlink(missing_ok=True)
+    (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers, "activation": activation}, indent=1))
     return model
 
 

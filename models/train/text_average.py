@@ -18,7 +18,7 @@ def average(runs: Sequence[Path], out: Path) -> Path:
 
     The runs must share their vocabulary and shape, as legs of one training do (each started from the one before). The mean of several
     legs fits the training texts less closely than the last of them: Izmailov et al. 2018, "Averaging Weights Leads to Wider Optima
-    and Better Generalization". Raises `ModelError` when the runs differ in shape or words."""
+    and Better Generalization". Raises `ModelError` when the runs differ in shape, activation or words."""
     first, *others = runs
     for other in others:
         if (other / "tokenizer.json").read_bytes() != (first / "tokenizer.json").read_bytes():

@@ -24,7 +24,6 @@ from models.card import Card, Output, Quality, Source, Withheld
 from models.session import open_session
 from models.text import TextClassifier
 from models.train.text_annotations import annotated
-from models.train.text_config import GELU
 from models.train.text_data import TextTable
 from models.train.text_export import Range, build
 from models.train.text_network import activation_of
@@ -62,10 +61,10 @@ class Graphs:
     float32: bytes
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids with marks, cut to one window."""
+def encode(tokenizer: Tokenizer, texts: Sequence[str], *, max_tokens: int = MAX_TOKENS) -> list[list[int]]:
+    """Token ids with marks, cut to one window or less."""
     tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_truncation(max_tokens)
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
@@ -86,7 +85,7 @@ def graphs_of(
     layers: int,
     heads: int,
     columns: Sequence[int],
-    activation: str = GELU,
+    activation: str,
     quantile: float = 0.99,
 ) -> Graphs:
     """`quantise` for the state of a `BertForSequenceClassification` with `layers` layers of `heads` attention heads."""
@@ -200,9 +199,7 @@ def _card(run: Path, table: TextTable, out: Path, *, outputs: tuple[Output, ...]
     own = (
         Source(name="templates", licence="Apache-2.0", rows=templates, note="written for this project; split by wording"),
         Source(name="written", licence="Apache-2.0", rows=natural, note="written for this project, each text with all of its labels"),
-        Source(
-            name="annotations", licence="Apache-2.0", rows=len(annotated()), note="texts of the sets above that carry labels of ours too"
-        ),
+        Source(name="annotations", licence="Apache-2.0", rows=len(annotated()), note="texts of the sets above that carry labels of ours too"),
     )
     origin = _OWN if (run / "encoder.json").exists() else _STUDENT
     card = Card(

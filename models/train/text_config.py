@@ -50,7 +50,7 @@ class TextConfig:
     """Share of all drawn texts that were written for this project, with all of their labels."""
     distilled: float = 0.15
     """What the teachers' opinion counts in the loss, if there are any, where an annotator decides; the annotator counts the rest. Where
-    our own texts decide it counts nothing."""
+    a text decides that was written for this project it counts nothing; fillings of wordings are as data sets."""
     filled: float = 0.4
     """What it counts where none does."""
     averaged: float = 0.999

@@ -169,7 +169,7 @@ def _layer(graph: _Graph, get: object, x: str, *, layer: int, hidden: int, heads
         f"{name}_mid", out, residual, get(f"{prefix}attention.output.LayerNorm.weight"), get(f"{prefix}attention.output.LayerNorm.bias")
     )
     up = graph.dense(f"{name}_up", x, get(f"{prefix}intermediate.dense.weight").T, get(f"{prefix}intermediate.dense.bias"))
-    # In int8 there is no node for a ReLU: onnxruntime finds that rounding to an unsigned byte does the same.
+    # In int8 onnxruntime drops a ReLU as it loads the graph: rounding to an unsigned byte does the same.
     up = graph.node("Relu", [up], f"{name}_relu") if activation == RELU else graph.node("Gelu", [up], f"{name}_gelu", domain=_MS)
     down = graph.dense(f"{name}_down", up, get(f"{prefix}output.dense.weight").T, get(f"{prefix}output.dense.bias"))
     return graph.norm(f"{name}_end", down, x, get(f"{prefix}output.LayerNorm.weight"), get(f"{prefix}output.LayerNorm.bias"))

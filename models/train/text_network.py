@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from transformers import BertConfig, BertForSequenceClassification
 from transformers.activations import ACT2FN
 
-from models.train.text_config import GELU
+from models.errors import ModelError
+from models.train.text_config import ACTIVATIONS, GELU
 from models.train.text_vocabulary import MAX_TOKENS, base_folder
 
 
@@ -41,11 +42,15 @@ def built(config: Mapping[str, Any]) -> BertForSequenceClassification:
 
 
 def activation_of(run: Path) -> str:
-    """The activation of the network in the folder `run`."""
+    """The activation of the network in the folder `run`. Raises `ModelError` when it is none of `ACTIVATIONS`."""
     encoder = run / "encoder.json"
     if encoder.exists():
-        return str(json.loads(encoder.read_text()).get("hidden_act", GELU))
-    return str(json.loads((run / "config.json").read_text()).get("activation") or GELU)
+        found = json.loads(encoder.read_text()).get("hidden_act", GELU)
+    else:
+        found = json.loads((run / "config.json").read_text()).get("activation", GELU)
+    if found not in ACTIVATIONS:
+        raise ModelError(f"{run}: activation {found!r}; known: {', '.join(ACTIVATIONS)}")
+    return str(found)
 
 
 def _part(whole: torch.nn.Embedding, rows: torch.Tensor) -> torch.nn.Embedding:

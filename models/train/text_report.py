@@ -28,8 +28,8 @@ sets, on validation texts, as int8, for nets that were trained: `flagstream eval
 _OF_NET = ("mb", 1), ("speed", 2), ("auc", 3)
 _AGAIN = """`flagstream train text --data DIR --out NEW` fine-tunes, quantizes, calibrates and holds the bundle to its gate; with `--run RUN` it
 makes the bundle of a finished run,
-and with `--teacher RUN` it also learns what a larger run says of each text (`layers = [0, 1, 2, 3, 4, 5]` under `[text]` in a `--config` makes one; `feed_forward = [1024, 1024, 1536]`
-there narrows the run or bundle that `--start` names). `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
+and with `--teacher RUN --teacher RUN` it also learns what these runs say of each text in the mean (`layers = [0, 1, 2, 3, 4, 5]` under `[text]` in a `--config` makes a larger one;
+`feed_forward = [1024, 1024, 1536]` there narrows the run or bundle that `--start` names, `activation = "relu"` gives it neurons that cost nothing in int8). `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
 _PEERS = {"tfidf_lr": "TF-IDF + LR", "alt_profanity_check": "alt-profanity-check", "before": "the bundle before"}
 
 

@@ -34,15 +34,19 @@ class PassthroughAgent:
         """A flag for each of `records`."""
         # Records that were appended together share their time.
         moments = {ms: datetime.fromtimestamp(ms / 1000, UTC) for ms in {raw.timestamp_ms for raw in records}}
-        shared = {**BLANK.__dict__, "flagged_at": at}
-        flags = []
-        for (topic, partition, offset), key, _, ms, _ in records:
-            name = f"{partition}/{offset}"
-            event = _unchecked(EventRef, {"topic": topic, "partition": partition, "offset": offset, "id": name}, _EVENT_FIELDS)
-            entity = (key or b"-").decode("utf-8", "replace")
-            fields = {**shared, "id": f"{topic}/{name}", "event": event, "entity": entity, "occurred_at": moments[ms]}
-            flags.append(_unchecked(Flag, fields, _FLAG_FIELDS))
-        return Outcome(flags)
+        return Outcome([_flag(raw, moments[raw.timestamp_ms], at) for raw in records])
+
+
+def _flag(raw: RawRecord, occurred_at: datetime, at: datetime) -> Flag:
+    topic, partition, offset = raw.at
+    name = f"{partition}/{offset}"
+    fields = BLANK.__dict__.copy()
+    fields["id"] = f"{topic}/{name}"
+    fields["event"] = _unchecked(EventRef, {"topic": topic, "partition": partition, "offset": offset, "id": name}, _EVENT_FIELDS)
+    fields["entity"] = (raw.key or b"-").decode(errors="replace")
+    fields["occurred_at"] = occurred_at
+    fields["flagged_at"] = at
+    return _unchecked(Flag, fields, _FLAG_FIELDS)
 
 
 def _unchecked(contract: type[B], fields: dict[str, object], given: set[str]) -> B:

@@ -12,6 +12,7 @@ import pytest
 from models.bundle import Bundle
 from models.calibration import sigmoid
 from models.text import TextClassifier
+from stream.bench.scorers.transformers_pipeline import config_of
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -62,8 +63,9 @@ def _quantize(folder: Path, out: Path, **mapping: str) -> Any:
     return quantize(folder, TEXTS, out, mapping=mapping, created="2026-11-23", licence="Apache-2.0")
 
 
-def test_the_bundle_scores_as_the_checkpoint_does(tmp_path: Path) -> None:
-    folder = _checkpoint(tmp_path / "mine")
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_the_bundle_scores_as_the_checkpoint_does(tmp_path: Path, activation: str) -> None:
+    folder = _checkpoint(tmp_path / "mine", hidden_act=activation)
     losses = _quantize(folder, tmp_path / "out", profanity="obscene", harassment="toxic")
     assert [loss.label for loss in losses] == ["profanity", "harassment"]
     assert all(loss.texts == 30 and loss.mean <= 0.02 for loss in losses)
@@ -72,6 +74,8 @@ def test_the_bundle_scores_as_the_checkpoint_does(tmp_path: Path) -> None:
     exact = sigmoid(_exact(folder, TEXTS)[:, [1, 0]])
     assert np.abs(model.score(TEXTS) - exact).mean() < 0.02
     assert exact.std() > 0.03, "a checkpoint that says the same of everything would agree with anything"
+    shape = config_of(Bundle.open(tmp_path / "out"))
+    assert (shape.num_hidden_layers, shape.num_attention_heads, shape.hidden_act) == (2, 4, activation), "the benchmark's peer is like it"
 
 
 def test_of_two_outputs_that_exclude_each_other_the_label_gets_the_softmax(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from models.train.text_config import GELU, RELU, TextConfig
 from models.train.text_narrow import narrow, widths_in
 from models.train.text_network import activation_of, built, logits
 from models.train.text_sources import HEADS
-from models.train.text_teacher import restored
+from tests.models.networks import restored
 from tests.models.test_text_training import _table
 
 pytestmark = pytest.mark.train
@@ -94,3 +94,16 @@ def test_an_activation_is_the_runs_own_until_another_is_named(tmp_path: Path) ->
         assert logits(model, ids) == pytest.approx(ragged.run(served, ids, token_budget=64), abs=5e-3)
     with pytest.raises(ModelError, match="its network"):
         average([first, other], tmp_path / "mean")
+
+
+def test_a_run_that_is_resumed_keeps_its_activation(tmp_path: Path) -> None:
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, limit=8, threads=1, augmented=0.0, checkpoint_every=1, activation=RELU)
+    fit(_table(), tmp_path, config)
+    fit(_table(), tmp_path, replace(config, activation=GELU), resume=True)
+    assert activation_of(tmp_path) == RELU
+
+
+def test_a_run_that_says_another_activation_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "encoder.json").write_text('{"hidden_act": "silu"}')
+    with pytest.raises(ModelError, match="activation 'silu'; known: gelu, relu"):
+        activation_of(tmp_path)

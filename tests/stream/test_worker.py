@@ -35,6 +35,7 @@ def test_every_event_is_flagged_or_not_exactly_as_the_agents_say(stage: Stage, t
     assert {flag.kind for flag in published.values()} == {"message", "transaction"}
     clock = {"flagged_at", "timing"}
     for flag_id, flag in published.items():
+        assert flag.timing is not None
         assert flag.model_dump(exclude=clock) == flags[flag_id].model_dump(exclude=clock)
     assert {letter.id for letter in stage.dead_letters()} == letters.keys() != set()
 

@@ -56,9 +56,9 @@ def config_of(bundle: Bundle) -> Any:  # noqa: ANN401 (a BertConfig, known only 
     shapes = {one.name: tuple(one.dims) for one in graph.initializer}
     words = shapes.get("words_8") or shapes["words"]
     ups = [shape for name, shape in shapes.items() if name.endswith(("_up_w8", "_up_w"))]
-    attention = [one for node in graph.node if node.op_type == "MultiHeadAttention" for one in node.attribute]
-    heads = next(one.i for one in attention if one.name == "num_heads")
+    heads = next(shape[0] for name, shape in shapes.items() if name.endswith("_key_half"))
+    activation = "relu" if any(node.op_type == "Relu" for node in graph.node) else "gelu"
     return import_module("transformers").BertConfig(
         vocab_size=words[0], hidden_size=words[1], num_hidden_layers=len(ups), num_attention_heads=heads, intermediate_size=ups[0][1],
-        max_position_embeddings=int(bundle.parameter("max_tokens")), num_labels=len(bundle.card.outputs),
+        max_position_embeddings=int(bundle.parameter("max_tokens")), num_labels=len(bundle.card.outputs), hidden_act=activation,
     )
