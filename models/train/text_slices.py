@@ -38,6 +38,11 @@ class SliceSpec:
     # A set that was never trained on may be used whole where its test part is small.
     whole: bool = False
 
+    @property
+    def evaluation_only(self) -> bool:
+        """Whether no text of the set was ever trained on."""
+        return any(source.name == self.source and source.use == "evaluate" for source in SOURCES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:

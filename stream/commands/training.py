@@ -218,6 +218,34 @@ def evaluate_cascade(data: Data, limit: Annotated[int, typer.Option(help="At mos
         typer.echo(f"{label:<11} {lost} of {flags} true flags lost ({lost / max(1, flags):.2%})")
 
 
+@evaluate_app.command("tune")
+def evaluate_tune(
+    data: Data,
+    verdicts: Annotated[list[int] | None, typer.Option(help="So many labels to fit to; several to see what more of them gain.  [default: 500, 2000]", min=100, show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="At most so many test texts a set.", min=1)] = 2000,
+    models: Models = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what labels of one's own gain: `tune` on some labels of sets that were never trained on, each judged on its test part, beside a TF-IDF model of the same labels."""
+    _prepare(data)
+    from models.train.text_tuned import gains
+    from stream.load import load_bundle, load_policy
+
+    with _plain():
+        settings = settings_for(models=models)
+        thresholds = {label: rule.review for label, rule in load_policy(settings).labels.items()}
+        found = gains(load_bundle(settings, "message").folder, data, verdicts=verdicts or (500, 2000), thresholds=thresholds, limit=limit)
+    if as_json:
+        say([asdict(one) for one in found])
+        return
+    for one in found:
+        typer.echo(f"{one.slice}, {one.label}: {one.verdicts} verdicts, {one.texts} test texts, {one.positives} positive")
+        for name, (value, low, high) in one.auc.items():
+            typer.echo(f"  {name:<12} AUC {value:.3f} ({low:.3f} to {high:.3f})  AP {one.ap[name]:.3f}")
+        if one.refused:
+            typer.echo(f"  {one.refused}")
+
+
 def _measure(bundle: Path, data: Path, table: TextTable, *, page: Path, against: Path | None, limit: int) -> tuple[Quality, ...]:
     """Everything measured, written to `page`, the plots beside it and the bundle's card."""
     from models.train import text_bundle, text_measure, text_report
