@@ -24,8 +24,6 @@ from models.train.text_thresholds import default_thresholds
 
 log = logging.getLogger(__name__)
 _WORDS = Path(__file__).parent / "moderation.toml"
-LEFT_OUT = ", left out"
-"""How slices end that were measured in a run without their set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +109,3 @@ def measure(
         limit=limit,
     )
     return quality, findings
-
-
-def carried(card_quality: tuple[Quality, ...]) -> tuple[Quality, ...]:
-    """The rows that only a run of its own can measure, to be carried from one card to the next."""
-    return tuple(one for one in card_quality if one.slice.endswith(LEFT_OUT))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.bundle import ARTIFACTS, Bundle
+from models.bundle import Bundle
 from models.errors import ModelError
 from schemas.labels import MESSAGE_LABELS
 from stream.commands.options import Json, Models, say, settings_for
@@ -254,8 +254,7 @@ def _measure(bundle: Path, data: Path, table: TextTable, *, page: Path, against:
     quality, findings = text_measure.measure(
         bundle, data, table, float32=float32 if float32.is_file() else None, against=against, limit=limit
     )
-    known = Bundle.open(bundle).card.quality or Bundle.open(ARTIFACTS / "moderation").card.quality
-    text_bundle.requality(bundle, quality + text_measure.carried(known))
+    text_bundle.requality(bundle, quality)
     opened = Bundle.open(bundle)
     text_report.write(page, opened.card, findings, size_mb=opened.model.stat().st_size / 1e6)
     typer.echo(f"{page}: written, with its plots in {page.parent / page.stem}", err=True)

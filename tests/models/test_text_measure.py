@@ -18,7 +18,7 @@ from models.train import text_report
 from models.train.text_baseline import profanity_check
 from models.train.text_bias import Bias, judge, names
 from models.train.text_gate import Passage
-from models.train.text_measure import Findings, Words, carried
+from models.train.text_measure import Findings
 from models.train.text_reliability import Reliability
 
 pytestmark = pytest.mark.train
@@ -93,9 +93,3 @@ def test_the_page_holds_what_was_measured_and_its_plots_lie_beside_it(tmp_path: 
     assert plots
     for name in plots:
         ET.parse(page.parent / "moderation" / name)
-
-
-def test_rows_of_a_run_of_its_own_are_carried_over() -> None:
-    rows = [Quality(slice=name, label="hate", rows=1, positives=1, figures={}) for name in ("edos: a", "edos: a, left out")]
-    assert [one.slice for one in carried(tuple(rows))] == ["edos: a, left out"]
-    assert Words.read().parts().limits
