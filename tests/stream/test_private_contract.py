@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher as fetching
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.stores import memory, rocksdb
@@ -26,7 +27,7 @@ TOUCHED: dict[object, tuple[str, ...]] = {
         "_get_active_partitions", "_to_message", "_new_topicpartition", "on_partitions_revoked", "perform_seek", "wait_empty",
         "on_partitions_assigned", "commit_and_end_transactions", "on_buffer_full", "on_buffer_drop", "stop_flow", "seek",
     ),
-    driver.AIOKafkaConsumerThread: ("seek_wait", "earliest_offsets", "_fetch_records"),
+    driver.AIOKafkaConsumerThread: ("seek_wait", "earliest_offsets", "_fetch_records", "_create_worker_consumer"),
     driver.Consumer: ("_new_consumer_thread",),
     fetching.PartitionRecords: ("_consumer_record",),
     Recovery: ("_set_recovery_ended", "need_recovery", "active_remaining"),
@@ -78,6 +79,11 @@ def test_records_are_still_made_when_they_are_taken_from_what_the_fetcher_holds(
     assert "self._records[tp] = FetchResult(" in inspect.getsource(fetching.Fetcher._proc_fetch_request)
     assert "self._partition_records" in inspect.getsource(fetching.FetchResult.__init__)
     assert "fetcher = consumer._fetcher" in inspect.getsource(driver.AIOKafkaConsumerThread._fetch_records)
+
+
+def test_the_client_still_tells_its_fetcher_how_long_a_fetch_may_wait() -> None:
+    assert "self._create_worker_consumer(" in inspect.getsource(driver.AIOKafkaConsumerThread._create_consumer)
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
 
 
 def test_the_producer_still_takes_a_batch_by_the_overridden_steps() -> None:
