@@ -39,9 +39,9 @@ class SliceSpec:
     whole: bool = False
 
     @property
-    def evaluation_only(self) -> bool:
-        """Whether no text of the set was ever trained on."""
-        return any(source.name == self.source and source.use == "evaluate" for source in SOURCES)
+    def seen(self) -> bool:
+        """Whether other texts of the set were trained on."""
+        return self.source in (OWN, _MAIL) or any(source.name == self.source and source.use != "evaluate" for source in SOURCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,6 @@ def read(data: Path, spec: SliceSpec, *, split: str = "test", limit: int = 0) ->
     """The rows of `spec` in `split`, at most `limit` of them (0: all) drawn with a fixed seed."""
     made = _MADE.get(spec.source)
     frame = pd.read_parquet(data / "moderation" / f"{spec.source}.parquet") if made is None else made(data)
-    seen = spec.source in (OWN, _MAIL) or any(source.name == spec.source and source.use != "evaluate" for source in SOURCES)
     if spec.source == "madlibs":
         frame = frame[frame.text.map(_by_words) == split]
     elif not (spec.whole and split == "test"):
@@ -189,4 +188,4 @@ def read(data: Path, spec: SliceSpec, *, split: str = "test", limit: int = 0) ->
     if limit and len(frame) > limit:
         frame = frame.sample(limit, random_state=0)
         truth = truth[frame.index]
-    return Slice(spec=spec, texts=frame.text.astype(str).tolist(), truth=truth.to_numpy() > 0.5, seen=seen)
+    return Slice(spec=spec, texts=frame.text.astype(str).tolist(), truth=truth.to_numpy() > 0.5, seen=spec.seen)

@@ -20,7 +20,7 @@ from models.text import TextClassifier
 from models.train import text_baseline
 from models.train.text_data import MAX_CHARS, TextTable
 from models.train.text_slices import SLICES, Slice, SliceSpec, read
-from models.train.text_sources import HEADS
+from models.train.text_sources import HEADS, SOURCES
 from models.tuning.errors import NotBetter
 from models.tuning.gate import read_sentences
 from models.tuning.tune import tune
@@ -70,8 +70,9 @@ def gains(bundle: Path, data: Path, *, verdicts: Sequence[int], thresholds: Mapp
 
 
 def _specs(labels: Sequence[str]) -> list[SliceSpec]:
-    """Slices of sets that are for evaluation alone, with a training part of their own."""
-    return [spec for spec in SLICES if spec.evaluation_only and not spec.whole and spec.label in labels]
+    """Slices of sets that were never trained on and have a training part of their own."""
+    sets = {source.name for source in SOURCES}
+    return [spec for spec in SLICES if spec.source in sets and not spec.seen and not spec.whole and spec.label in labels]
 
 
 def _tuned(
