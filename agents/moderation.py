@@ -34,11 +34,15 @@ class TextScorer(Protocol):
         ...
 
 
-class Explainer(Protocol):
-    """Finds what in a text its labels are about. A function of the text and the labels alone, whatever the time it takes."""
+Spans = Mapping[str, tuple[int, int]]
+"""The [start, end) of characters of a text that drove a label, by label."""
 
-    def __call__(self, text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-        """The [start, end) of characters of `text` that drove a label, for those of `labels` where a part did."""
+
+class Explainer(Protocol):
+    """Finds what in texts their labels are about. A function of each text and its labels alone, whatever the time it takes."""
+
+    def __call__(self, flagged: Sequence[tuple[str, Sequence[str]]]) -> Sequence[Spans]:
+        """For each text with its labels the spans of those labels that a part of it drove."""
         ...
 
 
@@ -78,7 +82,7 @@ class ModerationAgent:
                 letters.append(dead_letter(raw, error_class="Malformed", error_text=read.reason, at=at))
             else:
                 messages.append(read)
-        flags: list[Flag] = []
+        judged: list[tuple[Record[Message], Judgement]] = []
         rows = isolate(self._rows, messages)
         for record, row in zip(messages, rows, strict=True):
             if isinstance(row, Exception):
@@ -89,8 +93,9 @@ class ModerationAgent:
             elif (row >= self._nearly).any():
                 judgement = decide(self._scores(row), self._policy)
                 if judgement.labels:
-                    flags.append(self._flag(record, judgement, at))
-        return Outcome(flags, letters)
+                    judged.append((record, judgement))
+        spans = isolate(self._spans, judged)
+        return Outcome([self._flag(*one, found, at) for one, found in zip(judged, spans, strict=True)], letters)
 
     def _rows(self, messages: Sequence[Record[Message]]) -> list[NDArray[np.float32]]:
         return list(self._model.score([one.body.text for one in messages]))
@@ -98,8 +103,9 @@ class ModerationAgent:
     def _scores(self, row: NDArray[np.float32]) -> dict[str, float]:
         return {label: round(score, 6) for label, score in zip(self._model.labels, row.tolist(), strict=True)}
 
-    def _flag(self, record: Record[Message], judgement: Judgement, at: datetime) -> Flag:
-        spans = self._spans(record.body.text, [label.name for label in judgement.labels])
+    def _flag(self, record: Record[Message], judgement: Judgement, found: Spans | Exception, at: datetime) -> Flag:
+        # A flag without a span is worth more than no flag.
+        spans = {} if isinstance(found, Exception) else found
         reasons = tuple(
             Reason(
                 code=f"message.{label.name}",
@@ -110,10 +116,7 @@ class ModerationAgent:
         )
         return self._author.flag(record, judgement, entity=record.body.user_id, reasons=reasons, at=at)
 
-    def _spans(self, text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
+    def _spans(self, judged: Sequence[tuple[Record[Message], Judgement]]) -> Sequence[Spans]:
         if self._explain is None:
-            return {}
-        try:
-            return self._explain(text, labels)
-        except Exception:  # noqa: BLE001 (a flag without a span is worth more than no flag)
-            return {}
+            return [{}] * len(judged)
+        return self._explain([(record.body.text, [label.name for label in judgement.labels]) for record, judgement in judged])

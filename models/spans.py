@@ -6,8 +6,9 @@ better: on the validation part of SemEval-2021's toxic spans .66 of their charac
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,62 +28,110 @@ TELLING = 1.0
 """A part that lifts a label by less, in logits above an empty text, did not drive it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A text with tokens, and what is looked for in it: `labels`, which stand in `columns` of the model."""
+
+    number: int
+    read: Normalised
+    ids: Sequence[int]
+    offsets: Sequence[Span]
+    labels: Sequence[str]
+    columns: list[int]
+    cut: list[range]
+
+    def span(self, tokens: range) -> Span:
+        """The characters of the text as sent that `tokens` come from."""
+        return self.read.origin(self.offsets[tokens.start][0], self.offsets[tokens.stop - 1][1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What is looked for in one window: the labels at `places`, by phrases first; `left` is how many finer parts may follow."""
+
+    text: _Told
+    places: list[int]
+    words: list[range]
+    phrases: list[range]
+    left: int
+
+    @property
+    def columns(self) -> list[int]:
+        return [self.text.columns[place] for place in self.places]
+
+    def finer(self, gains: NDArray[np.float32]) -> dict[int, list[range]]:
+        """The words of each phrase that is the best for a label, or runs of them."""
+        chosen = sorted(set(gains.argmax(0).tolist()))
+        share = max(1, self.left // len(chosen))
+        return {phrase: _even(_within(self.words, self.phrases[phrase]), share) for phrase in chosen}
+
+    def pieces(
+        self, gains: NDArray[np.float32], finer: Mapping[int, list[range]], said: NDArray[np.float32]
+    ) -> Iterator[tuple[str, range, float]]:
+        """Each label with the tokens that say most of it, and how much that is, of what phrases and `finer` parts of them say."""
+        ends = np.cumsum([len(parts) for parts in finer.values()])[:-1]
+        said_by = dict(zip(finer, np.split(said, ends), strict=True))
+        for column, (place, phrase) in enumerate(zip(self.places, gains.argmax(0).tolist(), strict=True)):
+            whole = float(gains[phrase, column])
+            narrow = said_by[phrase][:, column]
+            if float(narrow.max()) >= NARROWED * whole:
+                yield self.text.labels[place], _around(finer[phrase], narrow), float(narrow.max())
+            else:
+                yield self.text.labels[place], _around(self.phrases, gains[:, column]), whole
+
+
 class SpanFinder:
-    """Finds spans with at most `parts` parts of a text scored besides its windows; a function of the text and the labels alone."""
+    """Finds spans with at most `parts` parts of a text scored besides its windows; a function of each text and its labels alone.
+
+    All texts of a call are read together, three times at most: a run of the model for a few words costs as much as one for many."""
 
     def __init__(self, model: TextClassifier, *, parts: int) -> None:
         self._model = model
         self._parts = parts
         self._silence = model.run([[]])[0]
 
-    def __call__(self, text: str, labels: Sequence[str]) -> Mapping[str, Span]:
-        """The span of each of `labels` that a part of `text` drives; a label that needs the text as a whole has none."""
+    def __call__(self, flagged: Sequence[tuple[str, Sequence[str]]]) -> list[dict[str, Span]]:
+        """For each text and its labels the spans of those labels that a part of it drives; a label that needs the whole has none."""
+        found: list[dict[str, Span]] = [{} for _ in flagged]
+        texts = [told for number, (text, labels) in enumerate(flagged) if (told := self._told(number, text, labels))]
+        windows = self._gains([(one, one.cut if len(one.cut) > 1 else [], one.columns) for one in texts])
+        searches = [search for text, gains in zip(texts, windows, strict=True) for search in self._searches(text, gains)]
+        said = self._gains([(one.text, one.phrases, one.columns) for one in searches])
+        finer = [one.finer(gains) for one, gains in zip(searches, said, strict=True)]
+        narrow = self._gains([(one.text, [*chain(*many.values())], one.columns) for one, many in zip(searches, finer, strict=True)])
+        for search, gains, many, words in zip(searches, said, finer, narrow, strict=True):
+            for label, piece, gain in search.pieces(gains, many, words):
+                if gain >= TELLING:
+                    found[search.text.number][label] = search.text.span(piece)
+        return found
+
+    def _told(self, number: int, text: str, labels: Sequence[str]) -> _Told | None:
+        """None of a text without words or labels: nothing is to be found."""
         read, tokens = self._model.read(text)
         if not tokens.ids or not labels:
-            return {}
+            return None
         columns = [self._model.labels.index(label) for label in labels]
-        cut = self._model.cut(len(tokens.ids))
-        homes: dict[int, list[int]] = {0: list(range(len(labels)))}
-        if len(cut) > 1:
-            homes = {}
-            for place, window in enumerate(self._gains(tokens.ids, cut, columns).argmax(0).tolist()):
-                homes.setdefault(window, []).append(place)
-        words = _words(tokens.offsets)
-        found: dict[str, Span] = {}
+        return _Told(number, read, tokens.ids, tokens.offsets, labels, columns, self._model.cut(len(tokens.ids)))
+
+    def _searches(self, text: _Told, windows: NDArray[np.float32]) -> Iterator[_Search]:
+        """One for each window that says most of a label."""
+        homes: dict[int, list[int]] = {}
+        for place, window in enumerate(windows.argmax(0).tolist() if len(windows) else [0] * len(text.labels)):
+            homes.setdefault(window, []).append(place)
+        words, parts = _words(text.offsets), self._parts // len(homes)
         for window, places in homes.items():
-            inside = [_clipped(word, cut[window]) for word in words if word.stop > cut[window].start and word.start < cut[window].stop]
-            pieces = self._search(tokens.ids, inside, [columns[place] for place in places], self._parts // len(homes))
-            for place, (piece, gain) in zip(places, pieces, strict=True):
-                if gain >= TELLING:
-                    found[labels[place]] = _origin(read, tokens.offsets, piece)
-        return found
+            cut = text.cut[window]
+            inside = [_clipped(word, cut) for word in words if word.stop > cut.start and word.start < cut.stop]
+            phrases = _even(inside, max(1, min(parts // 2, -(-len(inside) // WORDS_PER_PHRASE))))
+            yield _Search(text, places, inside, phrases, parts - len(phrases))
 
-    def _gains(self, ids: Sequence[int], parts: Sequence[range], columns: Sequence[int]) -> NDArray[np.float32]:
-        """How far each part alone lifts the labels above an empty text, in logits rounded to thousandths, [parts, columns]."""
-        logits = self._model.run([ids[part.start : part.stop] for part in parts])
-        gains: NDArray[np.float32] = np.round(logits - self._silence, 3)[:, list(columns)]
-        return gains
-
-    def _search(self, ids: Sequence[int], words: Sequence[range], columns: Sequence[int], parts: int) -> list[tuple[range, float]]:
-        """For each of `columns` the tokens that say most of it, and how much that is."""
-        phrases = _even(words, max(1, min(parts // 2, -(-len(words) // WORDS_PER_PHRASE))))
-        gains = self._gains(ids, phrases, columns)
-        best = gains.argmax(0).tolist()
-        chosen = sorted(set(best))
-        share = max(1, (parts - len(phrases)) // len(chosen))
-        finer = {phrase: _even(_within(words, phrases[phrase]), share) for phrase in chosen}
-        all_finer = [part for phrase in chosen for part in finer[phrase]]
-        ends = np.cumsum([len(finer[phrase]) for phrase in chosen])[:-1]
-        said_by = dict(zip(chosen, np.split(self._gains(ids, all_finer, columns), ends), strict=True))
-        found = []
-        for column, phrase in enumerate(best):
-            said = float(gains[phrase, column])
-            narrow = said_by[phrase][:, column]
-            if float(narrow.max()) >= NARROWED * said:
-                found.append((_around(finer[phrase], narrow), float(narrow.max())))
-            else:
-                found.append((_around(phrases, gains[:, column]), said))
-        return found
+    def _gains(self, asked: Sequence[tuple[_Told, Sequence[range], Sequence[int]]]) -> list[NDArray[np.float32]]:
+        """For each text, some parts and columns how far each part alone lifts the labels above an empty text, in logits rounded to
+        thousandths, [parts, columns]."""
+        ids = [text.ids[part.start : part.stop] for text, parts, _ in asked for part in parts]
+        logits = np.round(self._model.run(ids) - self._silence, 3) if ids else np.zeros((0, len(self._silence)), np.float32)
+        ends = np.cumsum([len(parts) for _, parts, _ in asked])[:-1]
+        return [gains[:, list(columns)] for gains, (_, _, columns) in zip(np.split(logits, ends), asked, strict=True)] if asked else []
 
 
 def _words(offsets: Sequence[Span]) -> list[range]:
@@ -114,7 +163,3 @@ def _around(parts: Sequence[range], gains: NDArray[np.float32]) -> range:
     while last + 1 < len(parts) and gains[last + 1] >= enough:
         last += 1
     return range(parts[first].start, parts[last].stop)
-
-
-def _origin(read: Normalised, offsets: Sequence[Span], tokens: range) -> Span:
-    return read.origin(offsets[tokens.start][0], offsets[tokens.stop - 1][1])

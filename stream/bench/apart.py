@@ -39,6 +39,20 @@ def last_core() -> int | None:
     return cores[-1] if len(cores) > 1 else None
 
 
+@contextmanager
+def aside(core: int | None) -> Iterator[None]:
+    """Leaves `core` alone for as long as the context lasts, as does what is started within it, such as an embedded broker."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before - {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def drain_apart(contender: Contender, job: Job) -> Drained:
     """What `contender` needed for `job`, in its own process. Raises `StreamError` with the last line that the process said
     when it fails."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from stream.bench.apart import drain_apart, serving_apart
+from stream.bench.apart import aside, drain_apart, last_core, serving_apart
 from stream.bench.corpus import KeyedValue, message_events, transaction_events
 from stream.bench.drains import flagstream
 from stream.bench.job import KINDS, TOPICS, Job, Kind
@@ -43,21 +43,22 @@ def run_latency(
     kind: Kind = "message", *, rate: float | None = None, seconds: float = 20.0, broker: str | None = None
 ) -> dict[str, Any]:
     """Figures of `rate` events a second (default: half of what the worker drains in this run) for `seconds`, after a warm-up
-    of a fifth of that. The policy flags every event, so that each is timed. Raises `StreamError`."""
+    of a fifth of that. The worker has a core of its own where there are several. The policy flags every event, so that each is timed. Raises `StreamError`."""
     if kind not in KINDS:
         raise UsageError(f"unknown kind {kind!r}; known: {', '.join(KINDS)}")
     if not seconds > 0 or (rate is not None and not rate > 0):
         raise UsageError("rate and seconds must be positive")
-    with stage(broker) as staged:
+    core = last_core()
+    with aside(core), stage(broker) as staged:
         policy = staged.folder / "policy.toml"
         policy.write_text(FLAG_ALL.format(label=LABELS[kind]))
         capacity = None
         if rate is None:
             count = CAPACITY_EVENTS[kind]
             staged.fill(TOPICS[kind], _events(kind, count))
-            capacity = drain_apart(flagstream, _job(staged, kind, policy, events=count)).events_per_s
+            capacity = drain_apart(flagstream, _job(staged, kind, policy, events=count, core=core)).events_per_s
             rate = capacity * DEFAULT_SHARE
-        with serving_apart(flagstream, _job(staged, kind, policy, events=0)):
+        with serving_apart(flagstream, _job(staged, kind, policy, events=0, core=core)):
             loop = _OpenLoop(staged, kind, rate=rate, seconds=seconds)
             figures = asyncio.run(loop.run())
     return {**figures, "kind": kind, "capacity_per_s": None if capacity is None else round(capacity, 1)}
@@ -72,10 +73,10 @@ def _now(value: bytes) -> bytes:
     return _OCCURRED_AT.sub(b'"occurred_at":"%b"' % datetime.now(UTC).isoformat().encode(), value, count=1)
 
 
-def _job(staged: Stage, kind: Kind, policy: Path, *, events: int) -> Job:
+def _job(staged: Stage, kind: Kind, policy: Path, *, events: int, core: int | None) -> Job:
     return Job(
         broker=staged.broker, prefix=staged.prefix, group="latency", kind=kind, events=events, output="",
-        folder=str(staged.room()), policy=str(policy),
+        folder=str(staged.room()), policy=str(policy), cpu=core,
     )
 
 

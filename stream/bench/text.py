@@ -87,8 +87,7 @@ def _explained(bundle: Bundle, texts: Sequence[str], settings: Settings) -> dict
     find = load.explainer(settings, model)
     began_s = time.perf_counter()
     if find is not None:
-        for text, labels in flagged:
-            find(text, labels)
+        find(flagged)
     explained_s = time.perf_counter() - began_s
     return {"flagged_share": round(len(flagged) / len(texts), 4), "explain_cost": round(explained_s / scored_s, 3)}
 

@@ -80,9 +80,9 @@ def test_only_flagged_messages_are_explained_and_their_reasons_say_where(records
     find = SpanFinder(model, parts=16)
     explained: list[str] = []
 
-    def explain(text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-        explained.append(text)
-        return find(text, labels)
+    def explain(flagged: Sequence[tuple[str, Sequence[str]]]) -> Sequence[Mapping[str, tuple[int, int]]]:
+        explained.extend(text for text, _ in flagged)
+        return find(flagged)
 
     policy = load_policy(Settings())
     agent = ModerationAgent(model, policy, Provenance(model="m", policy="p"), tier="t", explain=explain)
@@ -105,11 +105,13 @@ def test_a_flag_is_the_same_with_and_without_spans(records: Records, moderation:
     assert list(plain.handle(many, at=NOW).flags) == stripped
 
 
-def test_a_failing_explainer_costs_the_span_and_not_the_flag() -> None:
-    def explain(text: str, labels: Sequence[str]) -> Mapping[str, tuple[int, int]]:
-        raise RuntimeError(text)
+def test_a_failing_explainer_costs_the_span_of_its_text_and_no_flag() -> None:
+    def explain(flagged: Sequence[tuple[str, Sequence[str]]]) -> Sequence[Mapping[str, tuple[int, int]]]:
+        if any("odd" in text for text, _ in flagged):
+            raise RuntimeError(flagged)
+        return [{"spam": (0, 4)} for _ in flagged]
 
     policy = Policy(name="p", labels={"spam": LabelRule(review=0.5, severity="low")})
     agent = ModerationAgent(_Touchy(), policy, Provenance(model="m", policy="p"), tier="t", explain=explain)
-    (flag,) = agent.handle([_message("fine")], at=NOW).flags
-    assert [reason.span for reason in flag.reasons] == [None]
+    flags = agent.handle([_message("fine", 0), _message("odd", 1), _message("good", 2)], at=NOW).flags
+    assert [reason.span for flag in flags for reason in flag.reasons] == [(0, 4), None, (0, 4)]

@@ -37,7 +37,7 @@ def find(model: TextClassifier) -> SpanFinder:
 )
 def test_the_span_points_at_the_abuse_in_the_text_as_sent(find: SpanFinder, before: str, abuse: str, core: str) -> None:
     text = f"{before}{abuse} {FILLER if before else ''}"
-    start, end = find(text, ["harassment"])["harassment"]
+    start, end = find([(text, ["harassment"])])[0]["harassment"]
     place = text.index(core)
     assert start < place + len(core), text[start:end]
     assert end > place, text[start:end]
@@ -47,13 +47,14 @@ def test_the_span_points_at_the_abuse_in_the_text_as_sent(find: SpanFinder, befo
 def test_each_label_has_a_span_of_its_own(find: SpanFinder) -> None:
     insult, promotion = "you are a pathetic idiot", "Text WIN to 80086 now to claim your FREE prize"
     text = f"{insult}. {FILLER}{promotion}"
-    spans = find(text, ["harassment", "spam"])
+    (spans,) = find([(text, ["harassment", "spam"])])
     assert text[slice(*spans["harassment"])] in insult
     assert spans["spam"][0] >= len(insult) + len(FILLER)
 
 
 def test_a_text_without_words_has_no_span(find: SpanFinder) -> None:
-    assert find("", ["hate"]) == find(" \u200b\n", ["hate"]) == find("abuse", []) == {}
+    assert find([("", ["hate"]), (" \u200b\n", ["hate"]), ("abuse", [])]) == [{}, {}, {}]
+    assert find([]) == []
 
 
 def test_no_more_parts_are_read_than_allowed(model: TextClassifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +67,7 @@ def test_no_more_parts_are_read_than_allowed(model: TextClassifier, monkeypatch:
         return run(ids)
 
     monkeypatch.setattr(model, "run", counted)
-    find((ABUSE + " " + FILLER * 4) * 40, ["harassment", "hate", "profanity"])
+    find([((ABUSE + " " + FILLER * 4) * 40, ["harassment", "hate", "profanity"])])
     # Eight windows at most, and then the parts.
     assert sum(read) <= 8 + 8
 
@@ -74,9 +75,10 @@ def test_no_more_parts_are_read_than_allowed(model: TextClassifier, monkeypatch:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(max_size=200), st.text(alphabet="ab 1.\u200b@ﷺ", max_size=400).map(lambda text: text + " " + ABUSE)))
 def test_spans_of_any_text_lie_inside_it_and_are_the_same_again(find: SpanFinder, text: str) -> None:
-    spans = find(text, ["hate", "harassment"])
+    flagged = text, ["hate", "harassment"]
+    (spans,) = find([flagged])
     assert all(0 <= start < end <= len(text) for start, end in spans.values())
-    assert find(text, ["hate", "harassment"]) == spans
+    assert find([(ABUSE, ["harassment"]), flagged, (FILLER * 60 + ABUSE, ["profanity"])])[1] == spans
 
 
 @pytest.mark.parametrize("length", [0, 10, 4_801, RAW_CHARS, RAW_CHARS + 1, 90_000])
