@@ -119,4 +119,7 @@ class ModerationAgent:
     def _spans(self, judged: Sequence[tuple[Record[Message], Judgement]]) -> Sequence[Spans]:
         if self._explain is None:
             return [{}] * len(judged)
-        return self._explain([(record.body.text, [label.name for label in judgement.labels]) for record, judgement in judged])
+        spans = self._explain([(record.body.text, [label.name for label in judgement.labels]) for record, judgement in judged])
+        if len(spans) != len(judged):
+            raise ValueError(f"{len(spans)} explanations of {len(judged)} texts")
+        return spans

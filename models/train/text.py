@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from torch.optim.swa_utils import AveragedModel
 from transformers import BertForSequenceClassification
 
+from models.errors import ModelError
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
 from models.train.text_config import GELU, TextConfig
@@ -29,7 +30,7 @@ from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_narrow import narrow, put
 from models.train.text_network import activation_of, built, forward, logits, pad, student
 from models.train.text_sources import HEADS
-from models.train.text_specialist import second_opinions, specialised
+from models.train.text_specialist import Specialist, second_opinions, specialised
 from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
 
@@ -54,6 +55,7 @@ def fit(
     """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teachers` those whose
     opinions, in the mean, are learned beside what the data sets say, `specialists` those that are asked of texts which they have not seen.
     With `config.sources` the run is a specialist itself, of those sets."""
+    asked = [Specialist.of(run) for run in specialists]
     if config.sources:
         table = specialised(table, config)
     out.mkdir(parents=True, exist_ok=True)
@@ -62,6 +64,8 @@ def fit(
     rows = table.rows("train")
     checkpoint = out / "checkpoint.pt"
     resume = resume and checkpoint.exists()
+    if resume:
+        _same_texts(out, config)
     origin = out if resume else start
     if origin is not None:
         tokenizer_json, kept = (origin / "tokenizer.json").read_text(), np.load(origin / "kept.npy")
@@ -97,7 +101,7 @@ def fit(
             mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
-    lessons = _lessons(table, rows, config, teachers, specialists) if teachers or specialists else None
+    lessons = _lessons(table, rows, config, teachers, asked) if teachers or asked else None
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -114,7 +118,7 @@ def fit(
         if lessons is None:
             loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
         else:
-            own = weights[batch] * (1 - lessons.heard[batch])
+            own = weights[batch] * lessons.own[batch]
             loss = _loss(outputs, table.targets[rows[batch]], own) + _loss(outputs, lessons.taught[batch], HEAD_SHARES * lessons.heard[batch])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -151,27 +155,41 @@ def fit(
     return out / "weights.pt"
 
 
+def _same_texts(out: Path, config: TextConfig) -> None:
+    """Raises `ModelError` where the run in `out` was begun on other sets, heads or parts than `config` names."""
+    begun, wanted = json.loads((out / "config.json").read_text()), json.loads(json.dumps(asdict(config)))
+    for name in ("sources", "heads", "folds", "left_out"):
+        if (was := begun.get(name, wanted[name])) != wanted[name]:
+            raise ModelError(f"{out}: begun with {name} = {was}, and cannot go on with {wanted[name]}")
+
+
 class _Lessons(NamedTuple):
-    """What others say of each text as probabilities, and how much of the loss that is, both [texts, heads]."""
+    """What others say of each text as probabilities, and how much that and what annotators say count in the loss, all [texts, heads]."""
 
     taught: NDArray[np.float32]
     heard: NDArray[np.float32]
+    own: NDArray[np.float32]
 
 
 def _lessons(
-    table: TextTable, rows: NDArray[np.int64], config: TextConfig, teachers: Sequence[Path], specialists: Sequence[Path]
+    table: TextTable, rows: NDArray[np.int64], config: TextConfig, teachers: Sequence[Path], specialists: Sequence[Specialist]
 ) -> _Lessons:
     heard = np.zeros((len(rows), len(HEADS)), np.float32)
-    taught = heard.copy()
+    taught, own = np.zeros_like(heard), np.ones_like(heard)
     if teachers:
         taught = opinions(teachers, [table.texts[row] for row in rows], max_tokens=config.max_tokens)
         # No teacher is asked where a text that we wrote decides: they are there for what it gets wrong.
-        written = np.char.startswith(table.sources[rows], "written/")
-        heard = np.where(table.weights[rows] >= FIRM, np.where(written, 0, config.distilled)[:, None], config.filled).astype(np.float32)
+        asked = np.where(np.char.startswith(table.sources[rows], "written/"), np.float32(0), np.float32(config.distilled))
+        heard[:] = np.where(table.weights[rows] >= FIRM, asked[:, None], np.float32(config.filled))
+        own -= asked[:, None]
     if specialists:
         said, known = second_opinions(specialists, table, rows, max_tokens=config.max_tokens)
-        taught, heard[known] = np.where(known, said, taught), config.crossfitted
-    return _Lessons(taught, heard)
+        # Nobody else is asked of these texts: teachers may know their verdicts by heart, and `toxic` would only tell them again.
+        alone = known.any(1)
+        heard[alone], own[alone] = 0, 1
+        own[alone & ~known[:, HEADS.index("toxic")], HEADS.index("toxic")] = 0
+        taught[known], heard[known], own[known] = said[known], config.crossfitted, 1 - config.crossfitted
+    return _Lessons(taught, heard, own)
 
 
 def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:

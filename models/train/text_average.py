@@ -23,6 +23,10 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     for other in others:
         if (other / "tokenizer.json").read_bytes() != (first / "tokenizer.json").read_bytes():
             raise ModelError(f"{other}: its words are not those of {first}; only runs that started from one another can be averaged")
+    configs = [json.loads((run / "config.json").read_text()) for run in runs]
+    for run, config in zip(runs, configs, strict=True):
+        if config.get("folds", 1) > 1:
+            raise ModelError(f"{run}: a specialist, whose mean with others would have seen what each left out")
     states = [torch.load(run / "weights.pt", weights_only=True, map_location="cpu") for run in runs]
     shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     for run, shape in zip(runs, shapes, strict=True):
@@ -37,6 +41,5 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     for name in ("tokenizer.json", "kept.npy", "encoder.json"):
         if (first / name).exists():
             shutil.copyfile(first / name, out / name)
-    configs = [json.loads((run / "config.json").read_text()) for run in runs]
     (out / "config.json").write_text(json.dumps({**configs[-1], "averaged": configs}, indent=1))
     return out

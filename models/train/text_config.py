@@ -55,7 +55,8 @@ class TextConfig:
     filled: float = 0.4
     """What it counts where none does."""
     crossfitted: float = 0.9
-    """What a specialist's opinion counts, of a text that it has not seen, in place of the teachers'; the annotator counts the rest."""
+    """What a specialist's opinion counts, of a text that it has not seen, in place of the teachers'; the annotator's verdict, which is
+    balanced, counts the rest."""
     sources: tuple[str, ...] = ()
     """Data sets to train a specialist on, without texts of our own; (): all there is."""
     heads: tuple[str, ...] = ()
@@ -90,11 +91,17 @@ class TextConfig:
             elif not isinstance(value, (int, float) if expected is float else expected) or isinstance(value, bool):
                 raise ConfigError(f"{path}: {key} must be {'a list' if expected is tuple else expected.__name__}")
         chosen = replace(cls(), **table)
-        for key, names in (("sources", {source.name for source in SOURCES}), ("heads", set(HEADS))):
-            if unknown := sorted(set(getattr(chosen, key)) - names):
-                raise ConfigError(f"{path}: {key} = {', '.join(map(str, unknown))}; known: {', '.join(sorted(names))}")
-        if not 0 <= chosen.left_out < chosen.folds:
-            raise ConfigError(f"{path}: left_out must be one of the parts 0 to {chosen.folds - 1}")
+        for key, names in (("sources", [source.name for source in SOURCES]), ("heads", list(HEADS))):
+            for name in getattr(chosen, key):
+                if name not in names:
+                    raise ConfigError(f"{path}: unknown {key} {name!r}; known: {', '.join(names)}")
+        if chosen.folds < 1 or not 0 <= chosen.left_out < chosen.folds:
+            raise ConfigError(f"{path}: folds must be at least 1, and left_out one of the parts from 0 on")
+        if not chosen.sources and (chosen.heads or chosen.folds > 1):
+            raise ConfigError(f"{path}: heads and folds are for a specialist, which needs sources")
+        for key in ("distilled", "filled", "crossfitted"):
+            if not 0 <= getattr(chosen, key) <= 1:
+                raise ConfigError(f"{path}: {key} must be 0 to 1")
         if table.get("activation", "") not in ("", *ACTIVATIONS):
             raise ConfigError(f"{path}: activation = {table['activation']!r}; known: {', '.join(ACTIVATIONS)}")
         return chosen

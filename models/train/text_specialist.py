@@ -2,14 +2,15 @@
 
 A network that meets a text many times among many other sets learns its verdict by heart. What a network says of texts that it was
 not trained on, each part of a set being left out in turn (cross-fitting: Chernozhukov et al. 2018, "Double/debiased machine learning";
-stacking by the same means: Wolpert 1992), holds nothing of that, so it is what a student can learn in place of the verdicts."""
+stacking by the same means: Wolpert 1992), holds nothing of that but what near twins in the other parts tell, so it is what a student
+can learn in place of the verdicts."""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,38 @@ from models.train.text_sources import HEADS
 from models.train.text_teacher import opinions
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specialist:
+    """A run that learned `columns` of `sources` alone, without the part `left_out` of `folds`."""
+
+    run: Path
+    sources: tuple[str, ...]
+    columns: tuple[int, ...]
+    folds: int
+    left_out: int
+
+    @classmethod
+    def of(cls, run: Path) -> Specialist:
+        """The specialist that the folder `run` holds. Raises `ModelError` where it holds none, or one that saw every text."""
+        try:
+            noted = json.loads((run / "config.json").read_text())
+            found = cls(
+                run=run, sources=tuple(noted["sources"]), columns=tuple(_columns(noted["heads"])),
+                folds=int(noted["folds"]), left_out=int(noted["left_out"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"{run}: not a specialist: {type(error).__name__} in its config.json") from error
+        if not found.sources or not 0 <= found.left_out < found.folds or found.folds < 2:
+            raise ModelError(f"{run}: not a specialist: its run names no sources, or left no part of them out")
+        return found
+
+    def unseen(self, texts: Sequence[str], sources: NDArray[np.str_]) -> NDArray[np.int64]:
+        """The positions of those of `texts` that are of its sets and that it has not seen."""
+        return np.flatnonzero(np.isin(sources, self.sources) & _of_part(texts, self.folds, self.left_out))
+
+
 def part(text: str, folds: int) -> int:
-    """Which of `folds` parts `text` belongs to, whatever table it stands in."""
+    """Which of `folds` parts the normalised `text` belongs to."""
     return zlib.crc32(text.encode()) % folds
 
 
@@ -37,8 +68,8 @@ def specialised(table: TextTable, config: TextConfig) -> TextTable:
     kept = np.isin(table.sources, config.sources) & weights.any(1)
     if config.folds > 1:
         kept &= (table.splits != "train") | ~_of_part(table.texts, config.folds, config.left_out)
-    if not (kept & (table.splits == "train")).any():
-        raise ModelError(f"no text of {', '.join(config.sources)} is left to train on")
+    if (left := int((kept & (table.splits == "train")).sum())) < config.batch:
+        raise ModelError(f"{left} texts of {', '.join(config.sources)} are left to train on, fewer than a batch of {config.batch}")
     return replace(
         table,
         texts=[table.texts[row] for row in np.flatnonzero(kept)],
@@ -48,28 +79,23 @@ def specialised(table: TextTable, config: TextConfig) -> TextTable:
 
 
 def second_opinions(
-    runs: Sequence[Path], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
+    specialists: Sequence[Specialist], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What the specialists of `runs` say of the texts at `rows` as probabilities [rows, heads], and where one of them does: of the texts of
-    its sources that it has not seen, on its heads, where an annotator decides as well. Of several the last one that speaks is heard.
-    Raises `ModelError` for a run that is no specialist, or saw every text."""
+    """What `specialists` say of the texts at `rows` as probabilities [rows, heads], and where one of them does: of the texts that it has
+    not seen, on its heads, where an annotator decides as well. Of several the last one that speaks is heard. Raises `ModelError` for
+    one to which no text is new."""
     told = np.zeros((len(rows), len(HEADS)), np.float32)
     known = np.zeros(told.shape, np.bool_)
     firm = table.weights[rows] >= FIRM
     texts = [table.texts[row] for row in rows]
-    for run in runs:
-        noted = json.loads((run / "config.json").read_text())
-        sources, columns, folds = noted.get("sources"), _columns(noted.get("heads", ())), noted.get("folds", 1)
-        if not sources or folds < 2:
-            raise ModelError(f"{run}: not a specialist: its run names no sources and folds")
-        unseen = np.flatnonzero(np.isin(table.sources[rows], sources) & _of_part(texts, folds, noted["left_out"]))
+    for one in specialists:
+        unseen = one.unseen(texts, table.sources[rows])
         if not len(unseen):
-            continue
-        said = opinions([run], [texts[at] for at in unseen], max_tokens=max_tokens)
-        for column in columns:
-            heard = unseen[firm[unseen, column]]
-            told[heard, column] = said[firm[unseen, column], column]
-            known[heard, column] = True
+            raise ModelError(f"{one.run}: no text of {', '.join(one.sources)} here is new to it")
+        said = opinions([one.run], [texts[at] for at in unseen], max_tokens=max_tokens)
+        for column in one.columns:
+            heard = firm[unseen, column]
+            told[unseen[heard], column], known[unseen[heard], column] = said[heard, column], True
     return told, known
 
 

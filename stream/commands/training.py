@@ -88,6 +88,7 @@ def train_text(
     from models.train.text_config import TextConfig
     from models.train.text_measure import Words
     from models.train.text_sources import HEADS
+    from models.train.text_specialist import Specialist
     from models.train.text_thresholds import default_thresholds
     from models.train.text_unpack import as_run as unpacked
     from models.train.text_unpack import is_bundle
@@ -101,6 +102,10 @@ def train_text(
     _finished([folder for folder in (None if from_bundle or from_checkpoint else start, *(teacher or ()), *(specialist or ()), *runs) if folder is not None])
     with _plain():
         chosen = TextConfig.from_toml(config)
+        if chosen.folds > 1 and start is not None and not from_checkpoint:
+            raise UsageError("--start: a specialist starts anew, for a run may have seen what it leaves out")
+        for folder in specialist or ():
+            Specialist.of(folder)
         table = text_data.load(data, chosen)
         if start is not None and from_checkpoint:
             start = as_run(start, out / "start", outputs=HEADS)
@@ -111,9 +116,9 @@ def train_text(
             average(runs, source)
         elif not runs:
             text.fit(table, source, chosen, resume=resume, start=start, teachers=teacher or (), specialists=specialist or ())
-        if chosen.sources:
-            typer.echo(f"{source}: a specialist of {', '.join(chosen.sources)}; `flagstream train text --specialist {source}` learns from it")
-            return
+            if chosen.sources:
+                typer.echo(f"{source}: trained on {', '.join(chosen.sources)} alone, and kept without a bundle")
+                return
         candidate = text_bundle.write(
             source, table, out / "candidate", labels=wanted, created=f"{datetime.now(UTC):%Y-%m-%d}", extra=Words.read().parts()
         )

