@@ -27,7 +27,7 @@ class TextConfig:
     layers: tuple[int, ...] = (0, 2, 5)
     """Layers of MiniLM-L6 that the student starts from."""
     feed_forward: tuple[int, ...] = ()
-    """Neurons to keep in the feed-forward part of each layer of the run that training starts from; (): all."""
+    """Neurons to keep in the feed-forward part of each layer of what training starts from; (): all."""
     activation: str = ""
     """What the neurons of the feed-forward parts do: `gelu`, as in MiniLM, or `relu`, which costs nothing in int8; "": what those of the
     run do that training starts from, or `gelu`."""
