@@ -6,7 +6,7 @@ better: on the validation part of SemEval-2021's toxic spans .66 of their charac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -69,7 +69,8 @@ class _Search:
         self, gains: NDArray[np.float32], finer: Mapping[int, list[range]], said: NDArray[np.float32]
     ) -> Iterator[tuple[str, range, float]]:
         """Each label with the tokens that say most of it, and how much that is, of what phrases and `finer` parts of them say."""
-        said_by = dict(zip(finer, _split(said, finer.values()), strict=True))
+        ends = np.cumsum([len(parts) for parts in finer.values()])[:-1]
+        said_by = dict(zip(finer, np.split(said, ends), strict=True))
         for column, (place, phrase) in enumerate(zip(self.places, gains.argmax(0).tolist(), strict=True)):
             whole = float(gains[phrase, column])
             narrow = said_by[phrase][:, column]
@@ -129,8 +130,8 @@ class SpanFinder:
         thousandths, [parts, columns]."""
         ids = [text.ids[part.start : part.stop] for text, parts, _ in asked for part in parts]
         logits = np.round(self._model.run(ids) - self._silence, 3) if ids else np.zeros((0, len(self._silence)), np.float32)
-        each = _split(logits, [parts for _, parts, _ in asked])
-        return [gains[:, list(columns)] for gains, (_, _, columns) in zip(each, asked, strict=True)]
+        ends = np.cumsum([len(parts) for _, parts, _ in asked])[:-1]
+        return [gains[:, list(columns)] for gains, (_, _, columns) in zip(np.split(logits, ends), asked, strict=True)] if asked else []
 
 
 def _words(offsets: Sequence[Span]) -> list[range]:
@@ -149,18 +150,8 @@ def _clipped(word: range, window: range) -> range:
 
 def _even(words: Sequence[range], count: int) -> list[range]:
     """`words` as at most `count` runs of about equally many."""
-    runs = min(count, len(words))
-    ends = [round(run * (len(words) / runs)) for run in range(runs + 1)] if runs else []
+    ends = np.linspace(0, len(words), min(count, len(words)) + 1).round().astype(int).tolist()
     return [range(words[first].start, words[last - 1].stop) for first, last in pairwise(ends)]
-
-
-def _split(rows: NDArray[np.float32], runs: Iterable[Sequence[range]]) -> Iterator[NDArray[np.float32]]:
-    """The rows of each of `runs`, which stand one after the other."""
-    # numpy's own split costs ten times as much, and these are few rows at a time.
-    start = 0
-    for run in runs:
-        yield rows[start : start + len(run)]
-        start += len(run)
 
 
 def _around(parts: Sequence[range], gains: NDArray[np.float32]) -> range:
