@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
+
+T = TypeVar("T")
 
 TIMEOUT_S = 20.0
 """Nothing that a test asks for takes longer on a healthy broker."""
@@ -24,6 +27,7 @@ class Code(IntEnum):
     MESSAGE_TOO_LARGE = 10
     COORDINATOR_LOAD_IN_PROGRESS = 14
     COORDINATOR_NOT_AVAILABLE = 15
+    NOT_COORDINATOR = 16
     INVALID_TOPIC = 17
     INVALID_REQUIRED_ACKS = 21
     ILLEGAL_GENERATION = 22
@@ -53,6 +57,23 @@ class Refused(Exception):  # noqa: N818  # the broker's answer, not a fault
     def __init__(self, code: int, text: str = "") -> None:
         super().__init__(f"{Code(code).name if code in set(Code) else code}: {text}")
         self.code = code
+
+
+COORDINATOR_MOVES = frozenset({Code.COORDINATOR_LOAD_IN_PROGRESS, Code.COORDINATOR_NOT_AVAILABLE, Code.NOT_COORDINATOR})
+"""Refusals that pass: a coordinator is chosen, or reads its log."""
+
+
+def of_coordinator(ask: Callable[[], T]) -> T:
+    """What `ask` returns, asked again for `TIMEOUT_S` where `COORDINATOR_MOVES`: Apache Kafka elects and loads coordinators anew when a
+    slow machine lets its broker miss heartbeats, and not every client's administration asks again by itself as Java's does."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except Refused as refused:
+            if refused.code not in COORDINATOR_MOVES or time.monotonic() > deadline_s:
+                raise
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from kafka.protocol.metadata import FindCoordinatorRequest, FindCoordinatorRespo
 from kafka.protocol.producer import InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse
 from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from tests.conformance.client import TIMEOUT_S, Code
+from tests.conformance.client import COORDINATOR_MOVES, TIMEOUT_S, Code
 
 LATEST, EARLIEST = -1, -2
 
@@ -121,7 +121,7 @@ def producer_id(connection: Connection, *, transaction: str | None = None) -> An
     while True:
         answer = connection.ask(request, InitProducerIdResponse, 4)
         # A broker that has just started fetches its block of ids first; every client tries again.
-        if answer.error_code not in (Code.COORDINATOR_LOAD_IN_PROGRESS, Code.COORDINATOR_NOT_AVAILABLE) or time.monotonic() > deadline_s:
+        if answer.error_code not in COORDINATOR_MOVES or time.monotonic() > deadline_s:
             return answer
         time.sleep(0.05)
 

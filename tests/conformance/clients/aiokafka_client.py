@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import BrokerResponseError, for_code
 
-from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start
+from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start, of_coordinator
 from tests.conformance.clients.polling import HEARTBEAT_MS, POLL_S
 
 T = TypeVar("T")
@@ -183,12 +183,15 @@ class Aiokafka:
         return {name for name, *_ in self._ask(lambda admin: admin.list_consumer_groups())}
 
     def group_state(self, group: str) -> tuple[str, int]:
-        ((code, _, state, _, _, members, *_),) = self._ask(lambda admin: admin.describe_consumer_groups([group]))[0].groups
-        _check(code)
-        return str(state), len(members)
+        def described() -> tuple[str, int]:
+            ((code, _, state, _, _, members, *_),) = self._ask(lambda admin: admin.describe_consumer_groups([group]))[0].groups
+            _check(code)
+            return str(state), len(members)
+
+        return of_coordinator(described)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
-        found = self._ask(lambda admin: admin.list_consumer_group_offsets(group))
+        found = of_coordinator(lambda: self._ask(lambda admin: admin.list_consumer_group_offsets(group)))
         return {tp.partition: at.offset for tp, at in found.items() if tp.topic == topic}
 
     def _ask(self, question: Callable[[AIOKafkaAdminClient], Coroutine[Any, Any, Any]]) -> Any:

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start
+from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start, of_coordinator
 from tests.conformance.clients.polling import HEARTBEAT_MS, POLL_S, PollingMember
 from tests.conformance.clients.polling import Consumer as Consuming
 
@@ -160,12 +160,12 @@ class Confluent:
         return {group.group_id for group in self._admin.list_consumer_groups().result(TIMEOUT_S).valid}
 
     def group_state(self, group: str) -> tuple[str, int]:
-        found = answer(self._admin.describe_consumer_groups([group]))
+        found = of_coordinator(lambda: answer(self._admin.describe_consumer_groups([group])))
         states = {"STABLE": "Stable", "EMPTY": "Empty", "DEAD": "Dead"}
         return states.get(found.state.name, found.state.name), len(found.members)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
-        found = answer(self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]))
+        found = of_coordinator(lambda: answer(self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])))
         return {tp.partition: tp.offset for tp in found.topic_partitions if tp.topic == topic}
 
     @contextmanager

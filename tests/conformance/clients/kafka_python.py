@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import BrokerResponseError, NoError, for_code
 
-from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start
+from tests.conformance.client import TIMEOUT_S, Compression, Record, Refused, Start, of_coordinator
 from tests.conformance.clients.polling import HEARTBEAT_MS, POLL_S, Consumer, PollingMember
 
 
@@ -23,6 +23,12 @@ def refusals() -> Iterator[None]:
         yield
     except BrokerResponseError as error:
         raise Refused(error.errno, str(error)) from error
+
+
+def _check_told(told: str) -> None:
+    """Raises `Refused` where the client's text is of an error: "[Error 40] …"."""
+    if refused := re.match(r"\[Error (\d+)\]", told):
+        raise Refused(int(refused[1]), told)
 
 
 class KafkaPython:
@@ -141,9 +147,7 @@ class KafkaPython:
                 [ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: value})], raise_on_unknown=False
             )
         (by_topic,) = answer.values()
-        # It answers with text: "OK", or "[Error 40] …".
-        if refused := re.match(r"\[Error (\d+)\]", by_topic[topic]):
-            raise Refused(int(refused[1]), by_topic[topic])
+        _check_told(by_topic[topic])
 
     def delete_records(self, topic: str, before: int, *, partition: int = 0) -> None:
         with refusals():
@@ -153,12 +157,21 @@ class KafkaPython:
         return {group["group_id"] for group in self.admin.list_groups()}
 
     def group_state(self, group: str) -> tuple[str, int]:
-        described = self.admin.describe_groups([group])[group]
-        return str(described["group_state"]), len(described["members"])
+        def described() -> tuple[str, int]:
+            with refusals():
+                found = self.admin.describe_groups([group])[group]
+            _check_told(found["error"] or "")
+            return str(found["group_state"]), len(found["members"])
+
+        return of_coordinator(described)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
-        found = self.admin.list_group_offsets({group: None})[group]
-        return {tp.partition: at.offset for tp, at in found.items() if tp.topic == topic}
+        def found() -> dict[int, int]:
+            with refusals():
+                offsets = self.admin.list_group_offsets({group: None})[group]
+            return {tp.partition: at.offset for tp, at in offsets.items() if tp.topic == topic}
+
+        return of_coordinator(found)
 
     @contextmanager
     def _assigned(self, topic: str, partition: int, *, committed: bool = False) -> Iterator[tuple[Any, TopicPartition]]:
