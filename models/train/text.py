@@ -25,6 +25,7 @@ from transformers import BertForSequenceClassification
 from models.errors import ModelError
 from models.normalise import normalise
 from models.train.text_augment import disguise, has_identity, swap_identities
+from models.train.text_auxiliary import answers, auxiliaries, trimmed, widened
 from models.train.text_config import GELU, TextConfig
 from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_narrow import narrow, put
@@ -53,9 +54,10 @@ def fit(
     specialists: Sequence[Path] = (),
 ) -> Path:
     """`train` on a table that is loaded; `start` names a run whose weights and vocabulary are taken over, `teachers` those whose
-    opinions, in the mean, are learned beside what the data sets say, `specialists` those that are asked of texts which they have not seen.
-    With `config.sources` the run is a specialist itself, of those sets."""
+    opinions, in the mean, are learned beside what the data sets say, `specialists` those that are asked of texts which they have not seen,
+    and that teach the auxiliary outputs of `config.auxiliary`. With `config.sources` the run is a specialist itself, of those sets."""
     asked = [Specialist.of(run) for run in specialists]
+    auxiliary = auxiliaries(config.auxiliary, asked)
     if config.sources:
         table = specialised(table, config)
     out.mkdir(parents=True, exist_ok=True)
@@ -76,12 +78,12 @@ def fit(
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.enable_truncation(config.max_tokens)
 
-    model = _network(origin, kept, out, config)
+    model = _network(origin, kept, out, config, outputs=len(HEADS) + len(auxiliary))
     state = torch.load(checkpoint, weights_only=True) if resume else None
     if state is not None:
         put(model, state["model"])
     elif start is not None:
-        put(model, torch.load(start / "weights.pt", weights_only=True))
+        put(model, widened(torch.load(start / "weights.pt", weights_only=True), auxiliary))
     if config.feed_forward and state is None:
         read = np.random.default_rng(config.seed).choice(rows, min(_READ_TO_NARROW, len(rows)), replace=False)
         narrow(model, config.feed_forward, [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in read])])
@@ -102,6 +104,7 @@ def fit(
         done = state["step"]
     weights = balance(table, rows)
     lessons = _lessons(table, rows, config, teachers, asked) if teachers or asked else None
+    said, known = answers(auxiliary, table, rows, max_tokens=config.max_tokens)
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -114,12 +117,14 @@ def fit(
         model.train()
         inputs, mask = pad(tokens)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            outputs = forward(model, inputs, mask).float()
+            every = forward(model, inputs, mask).float()
+        outputs, aside = every[:, : len(HEADS)], every[:, len(HEADS) :]
         if lessons is None:
             loss = _loss(outputs, table.targets[rows[batch]], weights[batch])
         else:
             own = weights[batch] * lessons.own[batch]
             loss = _loss(outputs, table.targets[rows[batch]], own) + _loss(outputs, lessons.taught[batch], HEAD_SHARES * lessons.heard[batch])
+        loss = loss + _loss(aside, said[batch], known[batch].astype(np.float32))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -149,16 +154,16 @@ def fit(
             _report(model if mean is None else cast("BertForSequenceClassification", mean.module), table, tokenizer, step + 1, limit=2500)
     if mean is not None:
         model.load_state_dict(mean.module.state_dict())
-    torch.save(model.state_dict(), out / "weights.pt")
+    torch.save(trimmed(model.state_dict()), out / "weights.pt")
     figures = _report(model, table, tokenizer, total, limit=0)
     (out / "train.json").write_text(json.dumps({"steps": total, "seconds": time.monotonic() - began, "valid_auc": figures}, indent=1))
     return out / "weights.pt"
 
 
 def _same_texts(out: Path, config: TextConfig) -> None:
-    """Raises `ModelError` where the run in `out` was begun on other sets, heads or parts than `config` names."""
+    """Raises `ModelError` where the run in `out` was begun on other sets, heads, parts or outputs than `config` names."""
     begun, wanted = json.loads((out / "config.json").read_text()), json.loads(json.dumps(asdict(config)))
-    for name in ("sources", "heads", "folds", "left_out"):
+    for name in ("sources", "heads", "folds", "left_out", "auxiliary"):
         if (was := begun.get(name, wanted[name])) != wanted[name]:
             raise ModelError(f"{out}: begun with {name} = {was}, and cannot go on with {wanted[name]}")
 
@@ -192,8 +197,8 @@ def _lessons(
     return _Lessons(taught, heard, own)
 
 
-def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig) -> BertForSequenceClassification:
-    """A network like that of the run `origin`, or a new one, to put weights into; its shape is noted in `out`."""
+def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: TextConfig, *, outputs: int) -> BertForSequenceClassification:
+    """A network like that of the run `origin`, or a new one, with `outputs`, to put weights into; its shape is noted in `out`."""
     layers, encoder = list(config.layers), None if origin is None else origin / "encoder.json"
     # A run that is resumed stays what it is.
     wanted = "" if origin == out else config.activation
@@ -201,11 +206,11 @@ def _network(origin: Path | None, kept: NDArray[np.int64], out: Path, config: Te
     if encoder is not None and encoder.exists():
         # The run began with a checkpoint of the user's, whose shape is its own.
         shape = json.loads(encoder.read_text()) | {"hidden_act": activation}
-        model = built(shape)
+        model = built({name: value for name, value in shape.items() if name not in ("id2label", "label2id")} | {"num_labels": outputs})
         (out / "encoder.json").write_text(json.dumps(shape))
         layers = list(range(int(shape["num_hidden_layers"])))
     else:
-        model = student(kept, layers, len(HEADS), activation)
+        model = student(kept, layers, outputs, activation)
         (out / "encoder.json").unlink(missing_ok=True)
     (out / "config.json").write_text(json.dumps(asdict(config) | {"layers": layers, "activation": activation}, indent=1))
     return model
@@ -222,7 +227,7 @@ def _moving(kept: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor |
 
 def _loss(outputs: torch.Tensor, targets: NDArray[np.float32], weights: NDArray[np.float32]) -> torch.Tensor:
     losses = torch.nn.functional.binary_cross_entropy_with_logits(outputs, torch.from_numpy(targets), reduction="none")
-    return (losses * torch.from_numpy(weights)).sum() / outputs.numel()
+    return (losses * torch.from_numpy(weights)).sum() / (len(outputs) * len(HEADS))
 
 
 def _batches(

@@ -15,6 +15,9 @@ ACTIVATIONS = GELU, RELU
 """What the neurons of a feed-forward part may do."""
 
 
+_SOURCES = [source.name for source in SOURCES]
+
+
 class ConfigError(ModelError):
     """The configuration is not usable; one line says why."""
 
@@ -64,6 +67,8 @@ class TextConfig:
     folds: int = 1
     """Equal parts of the texts, by their words; of several, a specialist does not see the one that is `left_out`."""
     left_out: int = 0
+    auxiliary: tuple[str, ...] = ()
+    """Data sets whose specialists, beside all else, teach of every text an output of their own, which is dropped at the end."""
     averaged: float = 0.999
     """What is kept of the mean of the weights at each step; the mean is the result. 0: the last step's weights are."""
     threads: int = 2
@@ -91,7 +96,7 @@ class TextConfig:
             elif not isinstance(value, (int, float) if expected is float else expected) or isinstance(value, bool):
                 raise ConfigError(f"{path}: {key} must be {'a list' if expected is tuple else expected.__name__}")
         chosen = replace(cls(), **table)
-        for key, names in (("sources", [source.name for source in SOURCES]), ("heads", list(HEADS))):
+        for key, names in (("sources", _SOURCES), ("auxiliary", _SOURCES), ("heads", list(HEADS))):
             for name in getattr(chosen, key):
                 if name not in names:
                     raise ConfigError(f"{path}: unknown {key} {name!r}; known: {', '.join(names)}")

