@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from kafka.errors import TopicAlreadyExistsError, for_code
 
 from schemas.topics import INTERNAL, TOPICS, InternalTopic
-from stream.clients import kafka_python_options
-from stream.errors import BrokerError, NoBrokerError
+from stream import groups
+from stream.admin import admin
+from stream.errors import BrokerError
 from stream.names import Names
 from stream.settings import Settings
 
-CONNECT_TIMEOUT_S = 5.0
 BROKER_DEFAULT = -1
 """Replication factor: whatever the broker's own default is."""
 EARLIEST, LATEST = -2, -1
@@ -39,24 +38,6 @@ class TopicState:
 def changelog_name(settings: Settings, table: str) -> str:
     """The changelog topic of a table, as Faust names it."""
     return f"{settings.prefix}{settings.group}-{table}-changelog"
-
-
-@contextmanager
-def admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """An admin client. Raises `BrokerError` when the broker does not answer in `CONNECT_TIMEOUT_S` or refuses."""
-    broker = settings.need_broker()
-    try:
-        client = KafkaAdminClient(
-            bootstrap_timeout_ms=int(CONNECT_TIMEOUT_S * 1000), client_id="flagstream-admin", **kafka_python_options(settings)
-        )
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise NoBrokerError(broker) from error
-    try:
-        yield client
-    except (KafkaError, OSError) as error:
-        raise BrokerError(f"the broker at {broker} refuses: {type(error).__name__}: {error}") from error
-    finally:
-        client.close()
 
 
 def create(settings: Settings, *, replication: int = BROKER_DEFAULT, only: Collection[str] | None = None) -> list[str]:
@@ -131,18 +112,17 @@ def partition_counts(settings: Settings) -> dict[str, int]:
 def states(settings: Settings) -> list[TopicState]:
     """The topics of the table that exist, with offsets, and the lag of the group where it has committed. Raises `BrokerError`."""
     names = Names(settings.prefix)
-    group = names.wire(settings.group)
+    committed = groups.committed(settings, names.wire(settings.group))
     with admin(settings) as client:
         there = _counts(client)
-        committed = client.list_group_offsets(group).get(group, {})
         return [_state(client, wire, there[wire], committed) for topic in ALL if (wire := names.wire(topic.name)) in there]
 
 
-def _state(client: KafkaAdminClient, wire: str, partitions: int, committed: dict[TopicPartition, Any]) -> TopicState:
+def _state(client: KafkaAdminClient, wire: str, partitions: int, committed: dict[TopicPartition, int]) -> TopicState:
     tps = [TopicPartition(wire, partition) for partition in range(partitions)]
     first = {tp: found.offset for tp, found in client.list_partition_offsets(dict.fromkeys(tps, EARLIEST)).items()}
     end = {tp: found.offset for tp, found in client.list_partition_offsets(dict.fromkeys(tps, LATEST)).items()}
-    known = {tp: committed[tp].offset for tp in tps if tp in committed and committed[tp].offset >= 0}
+    known = {tp: committed[tp] for tp in tps if tp in committed}
     return TopicState(
         name=wire,
         partitions=partitions,

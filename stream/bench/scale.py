@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stream import topics
+from stream import groups
 from stream.bench.apart import serving_apart
 from stream.bench.corpus import message_events, transaction_events
 from stream.bench.drains import flagstream
@@ -103,9 +103,7 @@ def _until_members(settings: Settings, workers: int) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     name = f"{settings.prefix}{settings.group}"
     while time.monotonic() < deadline:
-        with topics.admin(settings) as client:
-            found = client.describe_groups([name])[name]
-        if found["group_state"] == "Stable" and len(found["members"]) == workers:
+        if groups.state(settings, name) == ("Stable", workers):
             return
         time.sleep(POLL_S)
     raise StreamError(f"{workers} workers did not join within {TIMEOUT_S:.0f} s")
@@ -115,9 +113,7 @@ def _until_done(staged: Stage, settings: Settings, topic: str, count: int) -> No
     """Wait until the group has committed `count` records of `topic`."""
     wire, group, deadline = staged.names.wire(topic), staged.names.wire(settings.group), time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        with topics.admin(settings) as client:
-            committed = client.list_group_offsets(group).get(group, {})
-        if sum(at.offset for tp, at in committed.items() if tp.topic == wire) >= count:
+        if sum(offset for tp, offset in groups.committed(settings, group).items() if tp.topic == wire) >= count:
             return
         time.sleep(POLL_S)
     raise StreamError(f"the workers did not judge {count} records within {TIMEOUT_S:.0f} s")

@@ -17,6 +17,7 @@ import kafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from stream import topics
+from stream.admin import admin
 from stream.bench.corpus import KeyedValue
 from stream.names import Names
 from stream.processes import running
@@ -94,7 +95,7 @@ class Stage:
 
     def ends_of(self, wire: str) -> dict[int, int]:
         """The same of a topic by its name on the broker."""
-        with topics.admin(self.settings) as client:
+        with admin(self.settings) as client:
             (found,) = client.describe_topics([wire])
             tps = [kafka.TopicPartition(wire, one["partition_index"]) for one in found["partitions"]]
             ends = client.list_partition_offsets(dict.fromkeys(tps, topics.LATEST))
@@ -160,6 +161,6 @@ def _embedded(command: list[str], log: Path) -> Iterator[tuple[str, int]]:
 
 
 def _delete(staged: Stage) -> None:
-    with topics.admin(staged.settings) as client:
+    with admin(staged.settings) as client:
         made = [topic["name"] for topic in client.describe_topics() if topic["name"].startswith(staged.prefix)]
         client.delete_topics(made)

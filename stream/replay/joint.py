@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from stream import topics
+from stream.admin import admin
 from stream.errors import UsageError
 from stream.replay.drive import Progress, Show, on_interrupt
 from stream.replay.folder import clear
@@ -42,7 +42,7 @@ def by_workers(
 
 
 def _partitions(settings: Settings, manifest: Manifest) -> int:
-    with topics.admin(settings) as client:
+    with admin(settings) as client:
         (found,) = client.describe_topics([manifest.topic])
     return len(found["partitions"])
 

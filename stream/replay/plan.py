@@ -12,11 +12,11 @@ from typing import Any, Self
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
 
 from schemas.policy import Policy, PolicyError
 from schemas.topics import DAY_MS
-from stream import topics
+from stream import groups, topics
+from stream.admin import admin
 from stream.app import HISTORIES
 from stream.clients import kafka_python_options
 from stream.errors import BrokerError, StreamError, UsageError
@@ -100,7 +100,7 @@ class Plan:
 def find_plan(settings: Settings, run: str) -> Plan | None:
     """The plan of `run`; None where there is none. Raises `StreamError`."""
     wire = outlets(settings, run).wire(PLAN)
-    with topics.admin(settings) as client:
+    with admin(settings) as client:
         if wire not in client.list_topics():
             return None
     kept = [raw.value for batch in read_all(settings, wire) for raw in batch if raw.value]
@@ -122,12 +122,9 @@ def begin(settings: Settings, run: str, plan: Plan) -> None:
             "num_partitions": plan.partitions, "configs": {"cleanup.policy": "compact,delete", "retention.ms": str(KEPT_MS)},
         },
     }
-    starts = {
-        TopicPartition(plan.manifest.topic, part.number): OffsetAndMetadata(min(part.start, part.end), "", -1) for part in plan.manifest.parts
-    }
+    starts = {TopicPartition(plan.manifest.topic, part.number): min(part.start, part.end) for part in plan.manifest.parts}
     topics.make(settings, {name: {"replication_factor": topics.BROKER_DEFAULT, **topic} for name, topic in wanted.items()})
-    with topics.admin(settings) as client:
-        client.alter_group_offsets(f"{settings.prefix}{group(run)}", starts)
+    groups.put(settings, f"{settings.prefix}{group(run)}", starts)
     try:
         producer = KafkaProducer(**kafka_python_options(settings), acks="all")
         try:
@@ -141,9 +138,7 @@ def begin(settings: Settings, run: str, plan: Plan) -> None:
 def judged(settings: Settings, run: str, plan: Plan) -> dict[int, int]:
     """How far the run's group has committed each part. Raises `BrokerError`."""
     name = f"{settings.prefix}{group(run)}"
-    with topics.admin(settings) as client:
-        found = client.list_group_offsets(name).get(name, {})
-    committed = {place.partition: kept.offset for place, kept in found.items() if place.topic == plan.manifest.topic}
+    committed = {place.partition: offset for place, offset in groups.committed(settings, name).items() if place.topic == plan.manifest.topic}
     return {part.number: max(part.start, committed.get(part.number, part.start)) for part in plan.manifest.parts}
 
 

@@ -1,0 +1,59 @@
+"""Consumer groups on the broker: what they have committed, and where they begin. Blocking, like `admin`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NoError, NotCoordinatorError
+from kafka.structs import OffsetAndMetadata
+
+from stream.admin import admin
+from stream.settings import Settings
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0
+PAUSE_S = 0.1
+_PASSES = CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
+"""A cluster makes its topic of offsets for its first group, and elects and loads coordinators anew when a node goes."""
+
+
+def committed(settings: Settings, group: str) -> dict[TopicPartition, int]:
+    """The offsets that `group`, by its name on the broker, has committed. Raises `BrokerError`."""
+    found = _asked(settings, lambda client: client.list_group_offsets(group).get(group, {}))
+    return {place: kept.offset for place, kept in found.items() if kept.offset >= 0}
+
+
+def put(settings: Settings, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    """Let `group` begin at `offsets`. Raises `BrokerError`, also where it has members, who alone may commit."""
+    wanted = {place: OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+
+    def asked(client: KafkaAdminClient) -> None:
+        for place, error in client.alter_group_offsets(group, wanted).items():
+            if error is not NoError:
+                raise error(f"{group} at {place.topic}/{place.partition}")
+
+    _asked(settings, asked)
+
+
+def state(settings: Settings, group: str) -> tuple[str, int]:
+    """The state of `group` by the protocol's name, and how many members it has. Raises `BrokerError`."""
+    found = _asked(settings, lambda client: client.describe_groups([group])[group])
+    return str(found["group_state"]), len(found["members"])
+
+
+def _asked(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:
+    """What `ask` returns, asked again for `PATIENCE_S` while the group has no coordinator. A client remembers who coordinated a
+    group, so each try has its own."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        with admin(settings) as client:
+            try:
+                return ask(client)
+            except _PASSES:
+                if time.monotonic() > deadline_s:
+                    raise
+        time.sleep(PAUSE_S)

@@ -1,0 +1,51 @@
+"""What groups have committed and where they begin, on both brokers; and on a cluster that has had no group yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from deploy.kafka import KafkaMissingError, running_kafka
+from stream import groups, topics
+from stream.errors import BrokerError
+from stream.settings import Settings
+
+
+def test_a_group_begins_where_it_is_put(settings: Settings, unique: Callable[[str], str]) -> None:
+    group, wire = unique("group"), f"{settings.prefix}messages"
+    assert groups.committed(settings, group) == {}
+    assert groups.state(settings, group)[1] == 0
+    wanted = {TopicPartition(wire, 0): 3, TopicPartition(wire, 2): 7}
+    groups.put(settings, group, wanted)
+    assert groups.committed(settings, group) == wanted
+
+
+def test_a_group_with_members_is_not_put_elsewhere(settings: Settings, unique: Callable[[str], str]) -> None:
+    group, wire = unique("group"), f"{settings.prefix}messages"
+    member = KafkaConsumer(wire, bootstrap_servers=settings.broker, group_id=group)
+    try:
+        deadline_s = time.monotonic() + 20
+        while groups.state(settings, group) != ("Stable", 1):
+            member.poll(timeout_ms=100)
+            assert time.monotonic() < deadline_s
+        with pytest.raises(BrokerError, match=f"refuses: .*{wire}/0"):
+            groups.put(settings, group, {TopicPartition(wire, 0): 3})
+    finally:
+        member.close()
+
+
+@pytest.mark.kafka
+def test_the_first_group_of_a_cluster_is_waited_for() -> None:
+    """Apache Kafka makes its topic of offsets for it, and has no coordinator meanwhile."""
+    try:
+        with running_kafka() as cluster:
+            settings = Settings(broker=cluster.address)
+            topics.create(settings)
+            assert all(not state.lag for state in topics.states(settings))
+            groups.put(settings, "another", {TopicPartition("messages", 0): 3})
+            assert groups.committed(settings, "another") == {TopicPartition("messages", 0): 3}
+    except KafkaMissingError as error:
+        pytest.skip(f"Apache Kafka: {error}")
