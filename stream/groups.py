@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from kafka import KafkaAdminClient, TopicPartition
-from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NoError, NotCoordinatorError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupIdNotFoundError,
+    KafkaConnectionError,
+    NodeNotReadyError,
+    NoError,
+    NotCoordinatorError,
+    for_code,
+)
 from kafka.structs import OffsetAndMetadata
 
 from stream.admin import admin
@@ -17,7 +27,7 @@ T = TypeVar("T")
 
 PATIENCE_S = 20.0
 PAUSE_S = 0.1
-_PASSES = CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
+_PASSES = CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError, NodeNotReadyError, KafkaConnectionError
 """A cluster makes its topic of offsets for its first group, and elects and loads coordinators anew when a node goes."""
 
 
@@ -41,8 +51,16 @@ def put(settings: Settings, group: str, offsets: Mapping[TopicPartition, int]) -
 
 def state(settings: Settings, group: str) -> tuple[str, int]:
     """The state of `group` by the protocol's name, and how many members it has. Raises `BrokerError`."""
-    found = _asked(settings, lambda client: client.describe_groups([group])[group])
-    return str(found["group_state"]), len(found["members"])
+
+    def asked(client: KafkaAdminClient) -> tuple[str, int]:
+        found = client.describe_groups([group])[group]
+        # It tells errors as text: "[Error 16] …". One of them only says that there is no such group, which is then `Dead`.
+        told = re.match(r"\[Error (\d+)\]", found["error"] or "")
+        if told and int(told[1]) != GroupIdNotFoundError.errno:
+            raise for_code(int(told[1]))(group)
+        return str(found["group_state"]), len(found["members"])
+
+    return _asked(settings, asked)
 
 
 def _asked(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:

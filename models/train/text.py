@@ -68,6 +68,10 @@ def fit(
     resume = resume and checkpoint.exists()
     if resume:
         _same_texts(out, config)
+    state = torch.load(checkpoint, weights_only=True) if resume else None
+    names = [one.name for one in auxiliary]
+    if state is not None and (was := state.get("auxiliary", [])) != names:
+        raise ModelError(f"{out}: begun with the auxiliary outputs {was}, and cannot go on with {names}")
     origin = out if resume else start
     if origin is not None:
         tokenizer_json, kept = (origin / "tokenizer.json").read_text(), np.load(origin / "kept.npy")
@@ -79,7 +83,6 @@ def fit(
     tokenizer.enable_truncation(config.max_tokens)
 
     model = _network(origin, kept, out, config, outputs=len(HEADS) + len(auxiliary))
-    state = torch.load(checkpoint, weights_only=True) if resume else None
     if state is not None:
         put(model, state["model"])
     elif start is not None:
@@ -145,6 +148,7 @@ def fit(
                     "optimiser": optimiser.state_dict(),
                     "schedule": schedule.state_dict(),
                     "step": step + 1,
+                    "auxiliary": names,
                     "random": torch.get_rng_state(),
                 },
                 partial,
@@ -162,9 +166,9 @@ def fit(
 
 def _same_texts(out: Path, config: TextConfig) -> None:
     """Raises `ModelError` where the run in `out` was begun on other sets, heads, parts or outputs than `config` names."""
-    begun, wanted = json.loads((out / "config.json").read_text()), json.loads(json.dumps(asdict(config)))
+    begun, wanted, plain = (json.loads(text) for text in ((out / "config.json").read_text(), *(json.dumps(asdict(one)) for one in (config, TextConfig()))))
     for name in ("sources", "heads", "folds", "left_out", "auxiliary"):
-        if (was := begun.get(name, wanted[name])) != wanted[name]:
+        if (was := begun.get(name, plain[name])) != wanted[name]:
             raise ModelError(f"{out}: begun with {name} = {was}, and cannot go on with {wanted[name]}")
 
 

@@ -1,7 +1,7 @@
 """Auxiliary outputs: what the annotators of one data set call a harm, learned beside what the model ships and dropped at the end.
 
 Where two sets mean different things by a head, one output learns neither well: it is told both. With an output for each (auxiliary tasks:
-Caruana 1997, "Multitask Learning"), taught of every text by specialists of the set, the network learns what either needs, and the head that
+Caruana 1997, "Multitask Learning"), taught by specialists of the set of every text that one of them has not seen, the network learns what either needs, and the head that
 ships draws on it."""
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ class Auxiliary:
     source: str
     column: int
     specialists: tuple[Specialist, ...]
+
+    @property
+    def name(self) -> str:
+        """As `hate@edos`."""
+        return f"{HEADS[self.column]}@{self.source}"
 
 
 def auxiliaries(sources: Sequence[str], specialists: Sequence[Specialist]) -> list[Auxiliary]:
@@ -58,7 +63,7 @@ def answers(
     outputs: Sequence[Auxiliary], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """What the specialists of `outputs` say of the texts at `rows` as probabilities [rows, outputs], and of which they say something:
-    of a text of their own set those that have not seen it, of any other all of them, in the mean of their log-odds."""
+    of a text of their own set one that has not seen it (of several the last), of any other all of them, in the mean of their log-odds."""
     said = np.zeros((len(rows), len(outputs)), np.float32)
     known = np.zeros(said.shape, np.bool_)
     texts, sources = [table.texts[row] for row in rows], table.sources[rows]

@@ -68,7 +68,8 @@ class TextConfig:
     """Equal parts of the texts, by their words; of several, a specialist does not see the one that is `left_out`."""
     left_out: int = 0
     auxiliary: tuple[str, ...] = ()
-    """Data sets whose specialists, beside all else, teach of every text an output of their own, which is dropped at the end."""
+    """Data sets whose specialists, beside all else, teach an output of its own, of every text that one of them has not seen; it is dropped
+    at the end."""
     averaged: float = 0.999
     """What is kept of the mean of the weights at each step; the mean is the result. 0: the last step's weights are."""
     threads: int = 2
@@ -100,6 +101,8 @@ class TextConfig:
             for name in getattr(chosen, key):
                 if name not in names:
                     raise ConfigError(f"{path}: unknown {key} {name!r}; known: {', '.join(names)}")
+        if len(set(chosen.auxiliary)) < len(chosen.auxiliary):
+            raise ConfigError(f"{path}: auxiliary names a set twice")
         if chosen.folds < 1 or not 0 <= chosen.left_out < chosen.folds:
             raise ConfigError(f"{path}: folds must be at least 1, and left_out one of the parts from 0 on")
         if not chosen.sources and (chosen.heads or chosen.folds > 1):

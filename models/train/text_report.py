@@ -32,7 +32,7 @@ and with `--teacher RUN --teacher RUN` it also learns what these runs say of eac
 `feed_forward = [1024, 1024, 1536]` there narrows what training starts from, `activation = "relu"` gives it neurons that cost nothing in int8).
 `sources = ["edos"]`, `heads = ["hate"]`, `folds = 3` and `left_out = 0` there train a specialist of one data set on two thirds of it; with `--specialist RUN --specialist RUN …` what three of them say of the thirds that
 each has not seen takes the place of the annotators' verdicts, which a network would learn by heart. With `auxiliary = ["edos"]` they also teach an output of its own
-what that set means by the head, of every text, and it is dropped at the end. `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
+what that set means by the head, of every text that one of them has not seen, and it is dropped at the end. `flagstream evaluate text --data DIR --bundle NEW --against OLD --page FILE` measures all of this page."""
 _PEERS = {"tfidf_lr": "TF-IDF + LR", "alt_profanity_check": "alt-profanity-check", "before": "the bundle before"}
 
 

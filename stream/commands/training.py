@@ -76,7 +76,7 @@ def train_text(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     start: Annotated[Path | None, typer.Option(help="A run, a bundle, or a BERT checkpoint of yours, whose weights and vocabulary to start from.", show_default=False)] = None,
     teacher: Annotated[list[Path] | None, typer.Option(help="A finished run, as a rule of more layers, to learn from beside the data; of several, from what they say in the mean.", show_default=False)] = None,
-    specialist: Annotated[list[Path] | None, typer.Option(help="A run of some data sets alone (`sources`, `heads`, `folds` and `left_out` under [text]), to learn from what it says of their texts that it has not seen; for sets in `auxiliary`, of all texts.", show_default=False)] = None,
+    specialist: Annotated[list[Path] | None, typer.Option(help="A run of some data sets alone (`sources`, `heads`, `folds` and `left_out` under [text]), to learn from what it says of their texts that it has not seen; for sets in `auxiliary`, also of all other texts.", show_default=False)] = None,
     run: Annotated[list[Path] | None, typer.Option(help="A finished run to make the bundle of, instead of training; of several, their mean.", show_default=False)] = None,
     page: Page = None,
 ) -> None:
@@ -84,6 +84,7 @@ def train_text(
     _prepare(data)
     from models.train import text, text_bundle, text_cascade, text_data, text_gate
     from models.train.checkpoint import as_run, is_checkpoint
+    from models.train.text_auxiliary import auxiliaries
     from models.train.text_average import average
     from models.train.text_config import TextConfig
     from models.train.text_measure import Words
@@ -104,8 +105,9 @@ def train_text(
         chosen = TextConfig.from_toml(config)
         if chosen.folds > 1 and start is not None and not from_checkpoint:
             raise UsageError("--start: a specialist starts anew, for a run may have seen what it leaves out")
-        for folder in specialist or ():
-            Specialist.of(folder)
+        asked = [Specialist.of(folder) for folder in specialist or ()]
+        if not runs:
+            auxiliaries(chosen.auxiliary, asked)
         table = text_data.load(data, chosen)
         if start is not None and from_checkpoint:
             start = as_run(start, out / "start", outputs=HEADS)

@@ -144,6 +144,7 @@ def test_a_fault_in_the_configuration_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="epohs"):
         TextConfig.from_toml(file)
     for fault, named in (
+        ('auxiliary = ["edso"]', "unknown auxiliary 'edso'"), ('auxiliary = ["edos", "edos"]', "auxiliary names a set twice"),
         ('sources = ["edso"]', "unknown sources 'edso'"), ("sources = [1]", "unknown sources 1"), ('sources = "edos"', "sources must be a list"),
         ("layers = 3", "layers must be a list"), ('sources = ["edos"]\nfolds = 0', "folds must be at least 1"),
         ('sources = ["edos"]\nfolds = 2\nleft_out = 2', "left_out one of the parts"), ('heads = ["hate"]', "needs sources"),
@@ -363,5 +364,9 @@ def test_an_auxiliary_output_is_taught_by_specialists_and_dropped_at_the_end(tmp
     assert all(torch.equal(weights[name], again[name]) for name in weights)
     with pytest.raises(ModelError, match=r"begun with auxiliary = \['edos'\]"):
         fit(table, tmp_path / "whole", config, specialists=runs, resume=True)
+    note = tmp_path / "whole" / "config.json"
+    note.write_text(json.dumps({name: value for name, value in json.loads(note.read_text()).items() if name != "auxiliary"}))
+    with pytest.raises(ModelError, match=r"begun with auxiliary = \[\]"):  # as a run was noted that knew of none
+        fit(table, tmp_path / "whole", taught, specialists=runs, resume=True)
     with pytest.raises(ModelError, match="no specialist of stormfront alone"):
         fit(table, tmp_path / "other", replace(config, auxiliary=("stormfront",)), specialists=runs)

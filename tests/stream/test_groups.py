@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.errors import CoordinatorLoadInProgressError, NotCoordinatorError
 
 from deploy.kafka import KafkaMissingError, running_kafka
 from stream import groups, topics
@@ -17,10 +18,31 @@ from stream.settings import Settings
 def test_a_group_begins_where_it_is_put(settings: Settings, unique: Callable[[str], str]) -> None:
     group, wire = unique("group"), f"{settings.prefix}messages"
     assert groups.committed(settings, group) == {}
-    assert groups.state(settings, group)[1] == 0
+    assert groups.state(settings, group) == ("Dead", 0)
     wanted = {TopicPartition(wire, 0): 3, TopicPartition(wire, 2): 7}
     groups.put(settings, group, wanted)
     assert groups.committed(settings, group) == wanted
+    assert groups.state(settings, group) == ("Empty", 0)
+
+
+def test_a_coordinator_is_asked_again_for_a_while(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | str] = [NotCoordinatorError("moved"), CoordinatorLoadInProgressError("reads"), "here"]
+
+    def ask(client: KafkaAdminClient) -> str:
+        asked.append(client)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    asked: list[KafkaAdminClient] = []
+    assert groups._asked(settings, ask) == "here"
+    assert len({id(client) for client in asked}) == 3
+    monkeypatch.setattr("stream.groups.PATIENCE_S", 0.2)
+    answers.extend([NotCoordinatorError("moved")] * 100)
+    with pytest.raises(BrokerError, match="NotCoordinatorError"):
+        groups._asked(settings, ask)
+    assert 90 < len(answers) < 100
 
 
 def test_a_group_with_members_is_not_put_elsewhere(settings: Settings, unique: Callable[[str], str]) -> None:
