@@ -33,20 +33,24 @@ _PASSES = CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoord
 
 def committed(settings: Settings, group: str) -> dict[TopicPartition, int]:
     """The offsets that `group`, by its name on the broker, has committed. Raises `BrokerError`."""
-    found = _asked(settings, lambda client: client.list_group_offsets(group).get(group, {}))
-    return {place: kept.offset for place, kept in found.items() if kept.offset >= 0}
+    return coordinated(settings, lambda client: offsets(client, group))
 
 
-def put(settings: Settings, group: str, offsets: Mapping[TopicPartition, int]) -> None:
-    """Let `group` begin at `offsets`. Raises `BrokerError`, also where it has members, who alone may commit."""
-    wanted = {place: OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+def offsets(client: KafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """The same, asked once of a client that is there."""
+    return {place: kept.offset for place, kept in client.list_group_offsets(group).get(group, {}).items() if kept.offset >= 0}
+
+
+def put(settings: Settings, group: str, starts: Mapping[TopicPartition, int]) -> None:
+    """Let `group` begin at the offsets `starts`. Raises `BrokerError`, also where it has members, who alone may commit."""
+    wanted = {place: OffsetAndMetadata(offset, "", -1) for place, offset in starts.items()}
 
     def asked(client: KafkaAdminClient) -> None:
         for place, error in client.alter_group_offsets(group, wanted).items():
             if error is not NoError:
                 raise error(f"{group} at {place.topic}/{place.partition}")
 
-    _asked(settings, asked)
+    coordinated(settings, asked)
 
 
 def state(settings: Settings, group: str) -> tuple[str, int]:
@@ -60,12 +64,12 @@ def state(settings: Settings, group: str) -> tuple[str, int]:
             raise for_code(int(told[1]))(group)
         return str(found["group_state"]), len(found["members"])
 
-    return _asked(settings, asked)
+    return coordinated(settings, asked)
 
 
-def _asked(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:
-    """What `ask` returns, asked again for `PATIENCE_S` while the group has no coordinator. A client remembers who coordinated a
-    group, so each try has its own."""
+def coordinated(settings: Settings, ask: Callable[[KafkaAdminClient], T]) -> T:
+    """What `ask` returns, asked again for `PATIENCE_S` while a group has no coordinator. A client remembers who coordinated a
+    group, so each try has its own. Raises `BrokerError`."""
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         with admin(settings) as client:

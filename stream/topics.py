@@ -112,10 +112,12 @@ def partition_counts(settings: Settings) -> dict[str, int]:
 def states(settings: Settings) -> list[TopicState]:
     """The topics of the table that exist, with offsets, and the lag of the group where it has committed. Raises `BrokerError`."""
     names = Names(settings.prefix)
-    committed = groups.committed(settings, names.wire(settings.group))
-    with admin(settings) as client:
-        there = _counts(client)
+
+    def ask(client: KafkaAdminClient) -> list[TopicState]:
+        there, committed = _counts(client), groups.offsets(client, names.wire(settings.group))
         return [_state(client, wire, there[wire], committed) for topic in ALL if (wire := names.wire(topic.name)) in there]
+
+    return groups.coordinated(settings, ask)
 
 
 def _state(client: KafkaAdminClient, wire: str, partitions: int, committed: dict[TopicPartition, int]) -> TopicState:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads: spinning ones starve the machine
 
@@ -31,7 +31,7 @@ from models.train.text_data import FIRM, HEAD_SHARES, TextTable, balance, load
 from models.train.text_narrow import narrow, put
 from models.train.text_network import activation_of, built, forward, logits, pad, student
 from models.train.text_sources import HEADS
-from models.train.text_specialist import Specialist, second_opinions, specialised
+from models.train.text_specialist import Opinions, Specialist, of_unseen, second_opinions, specialised
 from models.train.text_teacher import opinions
 from models.train.text_vocabulary import prune
 
@@ -106,8 +106,9 @@ def fit(
             mean.load_state_dict(state["mean"])
         done = state["step"]
     weights = balance(table, rows)
-    lessons = _lessons(table, rows, config, teachers, asked) if teachers or asked else None
-    said, known = answers(auxiliary, table, rows, max_tokens=config.max_tokens)
+    unseen = of_unseen(asked, table, rows, max_tokens=config.max_tokens)
+    lessons = _lessons(table, rows, config, teachers, unseen) if teachers or unseen else None
+    said, known = answers(auxiliary, unseen, table, rows, max_tokens=config.max_tokens)
     ids = [encoding.ids for encoding in tokenizer.encode_batch_fast([table.texts[row] for row in rows])]
     log.info("text.start texts=%d steps=%d from=%d tokens_mean=%.1f", len(rows), total, done, float(np.mean([len(text) for text in ids])))
 
@@ -166,10 +167,17 @@ def fit(
 
 def _same_texts(out: Path, config: TextConfig) -> None:
     """Raises `ModelError` where the run in `out` was begun on other sets, heads, parts or outputs than `config` names."""
-    begun, wanted, plain = (json.loads(text) for text in ((out / "config.json").read_text(), *(json.dumps(asdict(one)) for one in (config, TextConfig()))))
+    # A run that does not note a name was begun before there was one.
+    begun, wanted = _noted(TextConfig()) | json.loads((out / "config.json").read_text()), _noted(config)
     for name in ("sources", "heads", "folds", "left_out", "auxiliary"):
-        if (was := begun.get(name, plain[name])) != wanted[name]:
-            raise ModelError(f"{out}: begun with {name} = {was}, and cannot go on with {wanted[name]}")
+        if begun[name] != wanted[name]:
+            raise ModelError(f"{out}: begun with {name} = {begun[name]}, and cannot go on with {wanted[name]}")
+
+
+def _noted(config: TextConfig) -> dict[str, Any]:
+    """The configuration as a run's file has it."""
+    noted: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return noted
 
 
 class _Lessons(NamedTuple):
@@ -181,7 +189,7 @@ class _Lessons(NamedTuple):
 
 
 def _lessons(
-    table: TextTable, rows: NDArray[np.int64], config: TextConfig, teachers: Sequence[Path], specialists: Sequence[Specialist]
+    table: TextTable, rows: NDArray[np.int64], config: TextConfig, teachers: Sequence[Path], unseen: Sequence[Opinions]
 ) -> _Lessons:
     heard = np.zeros((len(rows), len(HEADS)), np.float32)
     taught, own = np.zeros_like(heard), np.ones_like(heard)
@@ -191,8 +199,8 @@ def _lessons(
         asked = np.where(np.char.startswith(table.sources[rows], "written/"), np.float32(0), np.float32(config.distilled))
         heard[:] = np.where(table.weights[rows] >= FIRM, asked[:, None], np.float32(config.filled))
         own -= asked[:, None]
-    if specialists:
-        said, known = second_opinions(specialists, table, rows, max_tokens=config.max_tokens)
+    if unseen:
+        said, known = second_opinions(unseen, table, rows)
         # Nobody else is asked of these texts: teachers may know their verdicts by heart, and `toxic` would only tell them again.
         alone = known.any(1)
         heard[alone], own[alone] = 0, 1

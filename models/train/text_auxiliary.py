@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 from models.train.text_data import TextTable
 from models.train.text_sources import HEADS
-from models.train.text_specialist import Specialist
+from models.train.text_specialist import Opinions, Specialist
 from models.train.text_teacher import opinions
 
 _OUTPUTS = "classifier.weight", "classifier.bias"
@@ -60,20 +60,18 @@ def trimmed(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def answers(
-    outputs: Sequence[Auxiliary], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
+    outputs: Sequence[Auxiliary], heard: Sequence[Opinions], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """What the specialists of `outputs` say of the texts at `rows` as probabilities [rows, outputs], and of which they say something:
-    of a text of their own set one that has not seen it (of several the last), of any other all of them, in the mean of their log-odds."""
+    of a text of their own set what one says in `heard` (of several the last), of any other all of them, in the mean of their log-odds."""
     said = np.zeros((len(rows), len(outputs)), np.float32)
     known = np.zeros(said.shape, np.bool_)
-    texts, sources = [table.texts[row] for row in rows], table.sources[rows]
     for at, output in enumerate(outputs):
-        others = np.flatnonzero(sources != output.source)
-        for runs, places in (
-            *(([one.run], one.unseen(texts, sources)) for one in output.specialists),
-            ([one.run for one in output.specialists], others),
-        ):
-            if len(places):
-                said[places, at] = opinions(runs, [texts[place] for place in places], max_tokens=max_tokens)[:, output.column]
-                known[places, at] = True
+        for one, places, told in heard:
+            if one in output.specialists:
+                said[places, at], known[places, at] = told[:, output.column], True
+        others = np.flatnonzero(table.sources[rows] != output.source)
+        if len(others):
+            texts, runs = [table.texts[row] for row in rows[others]], [one.run for one in output.specialists]
+            said[others, at], known[others, at] = opinions(runs, texts, max_tokens=max_tokens)[:, output.column], True
     return said, known

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,24 +79,39 @@ def specialised(table: TextTable, config: TextConfig) -> TextTable:
     )
 
 
+class Opinions(NamedTuple):
+    """What `specialist` says of the texts at `places`, none of which it has seen, as probabilities [places, heads]."""
+
+    specialist: Specialist
+    places: NDArray[np.int64]
+    said: NDArray[np.float32]
+
+
+def of_unseen(specialists: Sequence[Specialist], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int) -> list[Opinions]:
+    """What each of `specialists` says of those of the texts at `rows` that are of its sets and new to it; places are positions in `rows`.
+    Raises `ModelError` for one to which no text is new."""
+    texts, sources = [table.texts[row] for row in rows], table.sources[rows]
+    found = []
+    for one in specialists:
+        places = one.unseen(texts, sources)
+        if not len(places):
+            raise ModelError(f"{one.run}: no text of {', '.join(one.sources)} here is new to it")
+        found.append(Opinions(one, places, opinions([one.run], [texts[place] for place in places], max_tokens=max_tokens)))
+    return found
+
+
 def second_opinions(
-    specialists: Sequence[Specialist], table: TextTable, rows: NDArray[np.int64], *, max_tokens: int
+    heard: Sequence[Opinions], table: TextTable, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """What `specialists` say of the texts at `rows` as probabilities [rows, heads], and where one of them does: of the texts that it has
-    not seen, on its heads, where an annotator decides as well. Of several the last one that speaks is heard. Raises `ModelError` for
-    one to which no text is new."""
+    """What specialists say in `heard` of the texts at `rows` as probabilities [rows, heads], and where one of them does: on its heads, where
+    an annotator decides as well. Of several the last one that speaks is heard."""
     told = np.zeros((len(rows), len(HEADS)), np.float32)
     known = np.zeros(told.shape, np.bool_)
     firm = table.weights[rows] >= FIRM
-    texts = [table.texts[row] for row in rows]
-    for one in specialists:
-        unseen = one.unseen(texts, table.sources[rows])
-        if not len(unseen):
-            raise ModelError(f"{one.run}: no text of {', '.join(one.sources)} here is new to it")
-        said = opinions([one.run], [texts[at] for at in unseen], max_tokens=max_tokens)
+    for one, places, said in heard:
         for column in one.columns:
-            heard = firm[unseen, column]
-            told[unseen[heard], column], known[unseen[heard], column] = said[heard, column], True
+            decided = firm[places, column]
+            told[places[decided], column], known[places[decided], column] = said[decided, column], True
     return told, known
 
 

